@@ -1,0 +1,50 @@
+/** One object of a store. `etag` is opaque; equal etags of one key mean equal bytes. */
+export interface ObjectInfo {
+  key: string;
+  bytes: number;
+  etag: string;
+  modified: Date;
+}
+
+/** Options every operation takes: the signal reaches down to the request on the wire. */
+export interface StoreOptions {
+  signal?: AbortSignal | undefined;
+}
+
+/** The key does not exist. */
+export class ObjectNotFound extends Error {
+  override readonly name = 'ObjectNotFound';
+  constructor(
+    readonly storeUrl: string,
+    readonly key: string,
+  ) {
+    super(`datasets: no object '${key}' in ${storeUrl}`);
+  }
+}
+
+/**
+ * The storage protocol of koine: a flat key space with atomic puts and two conditional puts. Keys are `/`-separated,
+ * relative, without `.` or `..` segments. Every put is atomic: a reader sees the whole old or the whole new object.
+ */
+export interface ObjectStore {
+  /** `file:///abs/folder` or `s3://bucket/prefix`, without a trailing slash. */
+  readonly url: string;
+  /** @throws {ObjectNotFound} */
+  get(key: string, options?: StoreOptions): Promise<Uint8Array>;
+  /** Bytes [start, end) of an object. @throws {ObjectNotFound} */
+  getRange(key: string, start: number, end: number, options?: StoreOptions): Promise<Uint8Array>;
+  /** The object's bytes with the etag they had, for a later {@link putIfMatch}; undefined if there is none. */
+  getWithEtag(key: string, options?: StoreOptions): Promise<{ bytes: Uint8Array; etag: string } | undefined>;
+  head(key: string, options?: StoreOptions): Promise<ObjectInfo | undefined>;
+  put(key: string, bytes: Uint8Array, options?: StoreOptions): Promise<void>;
+  /** Exactly one of any number of racing callers gets 'written'. */
+  putIfAbsent(key: string, bytes: Uint8Array, options?: StoreOptions): Promise<'written' | 'exists'>;
+  /** Replaces the object only if it still has `etag`. */
+  putIfMatch(key: string, bytes: Uint8Array, etag: string, options?: StoreOptions): Promise<'written' | 'conflict'>;
+  /** Makes `to` the same bytes as `from` without moving them through this process (hard link, CopyObject). */
+  copy(from: string, to: string, options?: StoreOptions): Promise<void>;
+  /** All objects whose key starts with `prefix`, in code-point order of their keys. */
+  list(prefix: string, options?: StoreOptions): AsyncIterable<ObjectInfo>;
+  /** Deletes objects; a key that does not exist is no error. */
+  delete(keys: readonly string[], options?: StoreOptions): Promise<void>;
+}

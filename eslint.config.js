@@ -1,0 +1,81 @@
+// The import rule of docs/architecture.md ("the arrows go one way") is held here, with documentation on public exports
+// and the two rules that Temporal code cannot live without: no floating promises, and a clean workflow sandbox.
+import tseslint from 'typescript-eslint';
+import jsdoc from 'eslint-plugin-jsdoc';
+import { builtinModules } from 'node:module';
+
+/** room -> rooms it may import. A room may always import itself. */
+const mayImport = {
+  structures: [],
+  threads: [],
+  latent: [],
+  config: [],
+  infra: [],
+  models: ['structures', 'threads'],
+  datasets: ['config'],
+  activities: ['structures', 'models', 'latent', 'datasets', 'config', 'threads'],
+  workflows: ['config'], // and types of activities, see below
+  workers: ['activities', 'workflows', 'structures', 'models', 'latent', 'datasets', 'config', 'threads', 'infra'],
+  report: ['datasets', 'config'],
+  cli: ['workers', 'workflows', 'datasets', 'config', 'models', 'report', 'infra'],
+};
+const rooms = Object.keys(mayImport);
+
+const importRule = (room) => {
+  const forbidden = rooms.filter((other) => other !== room && !mayImport[room].includes(other));
+  const patterns = [
+    {
+      regex: `^(\\.\\./)+(${forbidden.join('|')})/`,
+      message: `${room}/ may import only ${mayImport[room].join(', ') || 'nothing of koine'} (docs/architecture.md).`,
+      ...(room === 'workflows' ? { allowTypeImports: true } : {}),
+    },
+  ];
+  const paths = [];
+  if (room === 'workflows') {
+    for (const name of builtinModules) {
+      if (name === 'assert') continue;
+      paths.push({ name, message: 'Workflow code runs in a sandbox without Node builtins.' });
+      paths.push({ name: `node:${name}`, message: 'Workflow code runs in a sandbox without Node builtins.' });
+    }
+    paths.push({ name: 'zod', message: 'zod is validated at the edges; it stays out of the workflow bundle.' });
+    patterns.push({ regex: 'config/(runSpec|settings)', allowTypeImports: true, message: 'These load zod: import types only.' });
+  }
+  return {
+    files: [`${room}/**/*.ts`],
+    rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns, paths }] },
+  };
+};
+
+export default tseslint.config(
+  { ignores: ['dist/**', 'node_modules/**', 'out/**', 'models/export/**', 'models/reference/**'] },
+  ...tseslint.configs.recommendedTypeChecked,
+  {
+    files: ['**/*.ts'],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    plugins: { jsdoc },
+    rules: {
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+    },
+  },
+  {
+    files: rooms.map((room) => `${room}/**/*.ts`),
+    rules: {
+      'jsdoc/require-jsdoc': [
+        'error',
+        {
+          publicOnly: true,
+          require: { FunctionDeclaration: true, ClassDeclaration: true },
+          contexts: ['TSInterfaceDeclaration', 'TSTypeAliasDeclaration'],
+          checkConstructors: false,
+        },
+      ],
+    },
+  },
+  { files: ['test/**/*.ts', 'bench/**/*.ts'], rules: { '@typescript-eslint/require-await': 'off' } },
+  { files: ['**/*.js', '**/*.mjs'], ...tseslint.configs.disableTypeChecked },
+  ...rooms.map(importRule),
+);
