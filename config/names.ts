@@ -1,0 +1,57 @@
+// Names that cross process boundaries. No zod here: workflow code imports this file.
+
+/** Task queues; embedded runs append a suffix so that two output roots never share workers. */
+export const TASK_QUEUES = {
+  /** Workflows and nothing else. */
+  control: 'koine-control',
+  /** Embedding: one slot a GPU, or a few a process on CPU. */
+  inference: 'koine-inference',
+  /** Everything else that computes or moves data. */
+  compute: 'koine-compute',
+} as const;
+/** The role of a worker. */
+export type QueueRole = keyof typeof TASK_QUEUES;
+/** Roles in the order in which `koine worker` hosts them. */
+export const QUEUE_ROLES = Object.keys(TASK_QUEUES) as QueueRole[];
+
+/** Name of a task queue for a role; `suffix` separates independent deployments on one Temporal namespace. */
+export function taskQueue(role: QueueRole, suffix = ''): string {
+  return suffix ? `${TASK_QUEUES[role]}-${suffix}` : TASK_QUEUES[role];
+}
+
+/** Query names. */
+export const QUERIES = { progress: 'progress' } as const;
+/** Signal names. */
+export const SIGNALS = { pause: 'pause', resume: 'resume' } as const;
+/** Update names. */
+export const UPDATES = { setWindow: 'setWindow' } as const;
+
+/** Search attributes (Keyword: 4 of the 10, Int: 2 of the 3 that SQL visibility allows). */
+export const SEARCH_ATTRIBUTES = {
+  ModelId: 'Keyword',
+  SnapshotId: 'Keyword',
+  Stage: 'Keyword',
+  RunName: 'Keyword',
+  ShardsDone: 'Int',
+  Quarantined: 'Int',
+} as const;
+
+/** Types of failures that no retry can mend. */
+export const FAILURES = {
+  /** The spec, a model, a store or a card is wrong: the message says what and the remedy. */
+  invalidInput: 'InvalidInput',
+  /** A model id is already published for this snapshot with another identity. */
+  modelConflict: 'ModelConflict',
+  /** More structures quarantined than the spec allows. */
+  quarantineLimit: 'QuarantineLimit',
+} as const;
+
+/** Exit codes of the command line. */
+export const EXIT = { done: 0, failed: 1, usage: 2, quarantineLimit: 3, cancelled: 130 } as const;
+
+/** Shards per range workflow: about 6 events a shard keeps one range near 3,000 events. */
+export const SHARDS_PER_RANGE = 500;
+/** Events after which a range continues as new: the drained window must still fit under the server's 4,096. */
+export const HISTORY_EVENT_BUDGET = 2_500;
+/** Partial statistics merged by one activity. */
+export const MERGE_FAN_IN = 64;

@@ -1,0 +1,242 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { parse as parseYaml } from 'yaml';
+import { z } from 'zod';
+
+/** Identifiers that become folder names. */
+const idText = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'must be letters, digits, ".", "_" or "-", starting with a letter or digit');
+const count = (meaning: string) => z.int().min(1).describe(meaning);
+const seed = z.int().min(0).max(0xffff_ffff).describe('Seed of the draws; the same seed gives the same rows.');
+
+const sourceSchema = z
+  .strictObject({
+    path: z
+      .string()
+      .min(1)
+      .describe('A file, folder, glob, .zip or .gz; an s3:// prefix; or an http(s):// OPTIMADE base URL.'),
+  })
+  .describe('One place to read structures from.');
+
+const basisSchema = z.strictObject({
+  method: z
+    .enum(['direct', 'explicit', 'farthest-point', 'random', 'kmeans++', 'element-stratified'])
+    .default('direct')
+    .describe('How anchors are chosen; `direct` is the distributed DIRECT of docs/method.'),
+  anchors: z
+    .union([count('K'), z.array(z.string().regex(/^.+:\d+$/, 'must look like "<material_id>:<atom_index>"')).min(1)])
+    .default(100)
+    .describe('Number of anchors K, or for `explicit` the list of "<material_id>:<atom_index>".'),
+  reference_model: idText.optional().describe('Model whose embeddings choose the anchors; the first model by default.'),
+  center: z
+    .enum(['cluster-centroid', 'maml-compat'])
+    .default('cluster-centroid')
+    .describe('Centre of a DIRECT cluster: its centroid, or the last leaf as maml does.'),
+  seed: seed.default(42),
+  refit: z
+    .boolean()
+    .default(false)
+    .describe('Fit anew instead of reusing the basis pinned by earlier runs of this name.'),
+  from: z.string().optional().describe('Digest of a basis in this output to take instead of fitting one.'),
+});
+
+const coordinatesSchema = z.strictObject({
+  centre: z
+    .enum(['none', 'anchors'])
+    .default('none')
+    .describe('Subtract the mean of the anchors before taking cosines (some models are almost constant without).'),
+});
+
+const similaritySchema = z.strictObject({
+  sample: count('Upper bound of the rows of a draw.').min(20).default(4000),
+  draws: count('Independent draws; values are means over draws.').default(5),
+  neighbours: count('k of the mutual nearest neighbours.').default(10),
+  seed: seed.default(42),
+});
+
+const transportSchema = z.strictObject({
+  sample: count('Upper bound of the rows of a draw.').min(2).default(2000),
+  draws: count('Independent draws.').default(3),
+  seed: seed.default(42),
+  solver: z.enum(['exact', 'sinkhorn']).default('exact').describe('Exact with a certificate, or entropic.'),
+  epsilon: z.number().positive().default(0.05).describe('Entropic regularisation, as a share of the median cost.'),
+});
+
+const shardsSchema = z.strictObject({
+  structures: count('Mean structures a shard; boundaries come from hashes of material ids.').default(256),
+});
+
+const inferenceSchema = z.strictObject({
+  provider: z.enum(['cpu', 'cuda', 'webgpu']).default('cpu').describe('ONNX Runtime execution provider.'),
+  batch: z
+    .strictObject({ atoms: count('Atoms a batch at most.'), edges: count('Edges a batch at most.') })
+    .optional()
+    .describe('Batch budget; part of the cache key. The default depends on the provider.'),
+  window: count('Shards in flight for one model.').max(500).default(16),
+});
+
+const limitsSchema = z.strictObject({
+  quarantine_fraction: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.05)
+    .describe('A run fails (exit 3) when more than this share of the structures read is quarantined, per model.'),
+  max_atoms: count('Structures with more atoms are quarantined as `too_large`.').default(1000),
+});
+
+/** The run spec: what a user writes. Every field has a doc line and, where possible, a default. */
+export const runSpecSchema = z
+  .strictObject({
+    name: idText.describe('Name of the run; later runs of the same name reuse its basis.'),
+    source: z.array(sourceSchema).min(1).describe('Where the structures come from.'),
+    models: z
+      .array(idText)
+      .min(1)
+      .refine((ids) => new Set(ids).size === ids.length, 'must not name a model twice')
+      .describe('Model ids; the order fixes which model of a pair is model_a.'),
+    model_store: z
+      .array(z.string().min(1))
+      .min(1)
+      .describe('Folders or s3:// prefixes that hold <id>/model.onnx and <id>/card.json, searched in order.'),
+    output: z.string().min(1).describe('Folder or s3://bucket/prefix that receives everything.'),
+    basis: basisSchema.prefault({}),
+    coordinates: coordinatesSchema.prefault({}),
+    similarity: similaritySchema.prefault({}),
+    transport: transportSchema.prefault({}),
+    shards: shardsSchema.prefault({}),
+    inference: inferenceSchema.prefault({}),
+    limits: limitsSchema.prefault({}),
+  })
+  .superRefine((spec, context) => {
+    const { basis, models } = spec;
+    if (basis.reference_model && !models.includes(basis.reference_model))
+      context.addIssue({
+        code: 'custom',
+        path: ['basis', 'reference_model'],
+        message: `must be one of the run's models (${models.join(', ')})`,
+      });
+    if ((basis.method === 'explicit') !== Array.isArray(basis.anchors))
+      context.addIssue({
+        code: 'custom',
+        path: ['basis', 'anchors'],
+        message:
+          basis.method === 'explicit'
+            ? 'must be a list of "<material_id>:<atom_index>" for method explicit'
+            : `must be a number for method ${basis.method}`,
+      });
+    if (Array.isArray(basis.anchors) && new Set(basis.anchors).size !== basis.anchors.length)
+      context.addIssue({ code: 'custom', path: ['basis', 'anchors'], message: 'must not name an anchor twice' });
+    if (spec.similarity.neighbours >= spec.similarity.sample)
+      context.addIssue({
+        code: 'custom',
+        path: ['similarity', 'neighbours'],
+        message: `must be smaller than similarity.sample (${spec.similarity.sample})`,
+      });
+  });
+
+/** A valid run spec with every default filled in. */
+export type RunSpec = z.output<typeof runSpecSchema>;
+
+/** A spec that cannot run; the message has one line a problem: field, value, what would be right. */
+export class InvalidSpec extends Error {
+  override readonly name = 'InvalidSpec';
+}
+
+/** JSON Schema of the run spec, for editors. */
+export function runSpecJsonSchema(): unknown {
+  return z.toJSONSchema(runSpecSchema, { io: 'input' });
+}
+
+/**
+ * Checks a parsed spec.
+ * @param where the file name that error messages show
+ * @throws {InvalidSpec} naming every wrong field, its value and the remedy
+ */
+export function parseRunSpec(input: unknown, where: string): RunSpec {
+  const result = runSpecSchema.safeParse(input);
+  if (result.success) return result.data;
+  const lines = result.error.issues.flatMap((issue) => describeIssue(issue, input));
+  throw new InvalidSpec(`${where}: ${lines.length === 1 ? '' : '\n  '}${lines.join('\n  ')}`);
+}
+
+/**
+ * Reads a YAML or JSON spec and makes its local paths absolute, relative to the folder of the spec.
+ * @throws {InvalidSpec}
+ */
+export async function loadRunSpec(file: string): Promise<RunSpec> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    throw new InvalidSpec(`${file}: cannot be read (${(error as Error).message}); give the path of a run spec`);
+  }
+  let document: unknown;
+  try {
+    document = parseYaml(text);
+  } catch (error) {
+    throw new InvalidSpec(`${file}: is not YAML: ${(error as Error).message}`);
+  }
+  const spec = parseRunSpec(document, file);
+  const base = dirname(resolve(file));
+  const absolute = (path: string) => (/^[a-z][a-z0-9]*:\/\//i.test(path) ? path : resolve(base, path));
+  return {
+    ...spec,
+    source: spec.source.map(({ path }) => ({ path: absolute(path) })),
+    model_store: spec.model_store.map(absolute),
+    output: absolute(spec.output),
+  };
+}
+
+function describeIssue(issue: z.core.$ZodIssue, input: unknown): string[] {
+  const value = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], input);
+  const field = issue.path.length
+    ? issue.path.map((key, i) => (typeof key === 'number' ? `[${key}]` : `${i ? '.' : ''}${String(key)}`)).join('')
+    : 'the spec';
+  if (issue.code === 'unrecognized_keys') {
+    const known = fieldsAt(issue.path);
+    return issue.keys.map((key) => {
+      const close = closest(key, known);
+      const name = issue.path.length ? `${field}.${key}` : key;
+      return `${name}: unknown field${close ? `; did you mean '${close}'?` : ''} Known here: ${known.join(', ')}.`;
+    });
+  }
+  const shown = value === undefined ? 'missing' : `got ${JSON.stringify(value)?.slice(0, 80)}`;
+  const message = issue.message.replace(/^Invalid (input|option): /, '');
+  return [`${field}: ${shown}; ${message}`];
+}
+
+/** Field names of the object schema at a path of the spec. */
+function fieldsAt(path: readonly PropertyKey[]): string[] {
+  let node: unknown = z.toJSONSchema(runSpecSchema, { io: 'input' });
+  for (const key of path) {
+    const schema = node as { properties?: Record<string, unknown>; items?: unknown };
+    node = typeof key === 'number' ? schema.items : schema.properties?.[String(key)];
+  }
+  return Object.keys((node as { properties?: Record<string, unknown> } | undefined)?.properties ?? {});
+}
+
+/** The candidate within edit distance 3 of `word`, if any. */
+function closest(word: string, candidates: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let bestDistance = 4;
+  for (const candidate of candidates) {
+    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++)
+      next.push(
+        Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)),
+      );
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
