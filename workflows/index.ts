@@ -1,0 +1,3 @@
+export { alignDatabase } from './alignDatabase.js';
+export { fanOut } from './fanOut.js';
+export { range } from './range.js';

@@ -1,0 +1,25 @@
+import type { ActivityOptions } from '@temporalio/workflow';
+import { FAILURES } from '../config/names.js';
+
+const nonRetryableErrorTypes = Object.values(FAILURES);
+
+/** Reading or writing a few objects, deciding something: seconds. */
+export const forBookkeeping: ActivityOptions = {
+  startToCloseTimeout: '15 minutes',
+  heartbeatTimeout: '30 seconds',
+  retry: { initialInterval: '1 second', maximumInterval: '1 minute', maximumAttempts: 10, nonRetryableErrorTypes },
+};
+
+/** One shard through one network: minutes at most, heartbeats while it runs; a poison structure is a row, not a failure. */
+export const forInference: ActivityOptions = {
+  startToCloseTimeout: '60 minutes',
+  heartbeatTimeout: '30 seconds',
+  retry: { initialInterval: '1 second', maximumInterval: '1 minute', maximumAttempts: 10, nonRetryableErrorTypes },
+};
+
+/** Numerics over one shard, one model or one pair; the work runs in a thread, so heartbeats keep coming. */
+export const forComputation: ActivityOptions = {
+  startToCloseTimeout: '2 hours',
+  heartbeatTimeout: '30 seconds',
+  retry: { initialInterval: '1 second', maximumInterval: '1 minute', maximumAttempts: 6, nonRetryableErrorTypes },
+};

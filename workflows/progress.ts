@@ -1,0 +1,73 @@
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import { QUERIES, SIGNALS, UPDATES } from '../config/names.js';
+
+/** The stages that fan out over shards, source units or pairs. */
+export type FanOutStage =
+  'read' | 'embed' | 'statistics' | 'summarise' | 'nominate' | 'project' | 'similarity' | 'transport';
+/** Every stage of a run, in the order in which it passes them. */
+export type StageName = FanOutStage | 'snapshot' | 'plan' | 'basis' | 'anchor vectors' | 'publish';
+
+/** What a fan-out adds up while it runs. */
+export interface Tally {
+  done: number;
+  reused: number;
+  structures: number;
+  atoms: number;
+  quarantined: number;
+  /** Seconds inside `session.run`, and inference-thread seconds around them. */
+  runSeconds: number;
+  threadSeconds: number;
+}
+
+/** A tally of nothing. */
+export function emptyTally(): Tally {
+  return { done: 0, reused: 0, structures: 0, atoms: 0, quarantined: 0, runSeconds: 0, threadSeconds: 0 };
+}
+
+/** Adds `part` to `total` in place. */
+export function addTally(total: Tally, part: Tally): void {
+  for (const key of Object.keys(total) as (keyof Tally)[]) total[key] += part[key];
+}
+
+/** State of one fan-out: a stage, for a model where it has one. */
+export interface StageProgress {
+  stage: StageName;
+  model: string | null;
+  total: number;
+  tally: Tally;
+  state: 'running' | 'done' | 'failed';
+}
+
+/** Answer of the `progress` query of a run. */
+export interface RunProgress {
+  stage: StageName;
+  paused: boolean;
+  snapshot: string | null;
+  stages: StageProgress[];
+}
+
+/** Asks a run, a stage or a range where it stands. */
+export const progressQuery = defineQuery<RunProgress>(QUERIES.progress);
+/** Stops feeding new work; what runs ends. */
+export const pauseSignal = defineSignal(SIGNALS.pause);
+/** Goes on after a pause. */
+export const resumeSignal = defineSignal(SIGNALS.resume);
+/** Changes the number of items in flight of every fan-out of a run. */
+export const setWindowUpdate = defineUpdate<number, [number]>(UPDATES.setWindow);
+/** Child to parent: my tally is now this. Sent a bounded number of times. */
+export const tallySignal = defineSignal<[child: string, tally: Tally]>('tally');
+
+/** The panel that the Temporal UI shows for a run: a sentence, then a table in words. */
+export function renderDetails(progress: RunProgress): string {
+  const lines = [
+    `**${progress.paused ? 'Paused' : 'Stage'}: ${progress.stage}**${progress.snapshot ? `, snapshot \`${progress.snapshot}\`` : ''}`,
+    '',
+    '| stage | model | done | reused | structures | quarantined | state |',
+    '|---|---|---:|---:|---:|---:|---|',
+  ];
+  for (const { stage, model, total, tally, state } of progress.stages)
+    lines.push(
+      `| ${stage} | ${model ?? ''} | ${tally.done} of ${total} | ${tally.reused} | ${tally.structures || ''} | ${tally.quarantined || ''} | ${state} |`,
+    );
+  return lines.join('\n');
+}

@@ -1,0 +1,81 @@
+import {
+  getExternalWorkflowHandle,
+  makeContinueAsNewFunc,
+  proxyActivities,
+  setCurrentDetails,
+  setHandler,
+  setWorkflowOptions,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { Activities, ItemTask, RunRef } from '../activities/index.js';
+import { HISTORY_EVENT_BUDGET, taskQueue } from '../config/names.js';
+import { inWindow, obey, type Control } from './control.js';
+import { forComputation, forInference } from './policies.js';
+import { addTally, progressQuery, renderDetails, tallySignal, type FanOutStage, type Tally } from './progress.js';
+
+/** Where a range stands; it travels through continue-as-new. */
+export interface RangeState extends Control {
+  run: RunRef;
+  stage: FanOutStage;
+  model: string | null;
+  /** What every item of the stage needs beside its number: an object key, a level. */
+  argument: string;
+  queueSuffix: string;
+  start: number;
+  next: number;
+  end: number;
+  tally: Tally;
+  /** Tally signals to the parent so far, of at most {@link REPORTS}. */
+  reports: number;
+}
+
+const REPORTS = 10;
+
+/**
+ * Runs one activity for each item of a range (shards, source units or pairs) in a bounded window.
+ * History: about 6 events an item; drains and continues as new at {@link HISTORY_EVENT_BUDGET} events.
+ * Cancel: items in flight are cancelled and awaited. A failed item stops the feed; the others end first.
+ */
+export async function range(state: RangeState): Promise<Tally> {
+  const { run, stage, model, argument } = state;
+  const parent = workflowInfo().parent;
+  const inference = stage === 'embed';
+  const activities = proxyActivities<Activities>({
+    ...(inference ? forInference : forComputation),
+    taskQueue: taskQueue(inference ? 'inference' : 'compute', state.queueSuffix),
+  });
+  const total = state.end - state.start;
+  const progress = () => ({
+    stage,
+    paused: state.paused,
+    snapshot: null,
+    stages: [{ stage, model, total, tally: state.tally, state: 'running' as const }],
+  });
+  setHandler(progressQuery, progress);
+  obey(state, new Set());
+
+  const report = async () => {
+    const due = Math.ceil((total * (state.reports + 1)) / REPORTS);
+    if (!parent || state.tally.done < due) return;
+    state.reports = Math.floor((state.tally.done * REPORTS) / total);
+    // The parent may be closing; its own end tells the story then.
+    await getExternalWorkflowHandle(parent.workflowId)
+      .signal(tallySignal, workflowInfo().workflowId, state.tally)
+      .catch(() => undefined);
+  };
+  state.next = await inWindow(
+    state,
+    state.next,
+    state.end,
+    async (item) => {
+      const task: ItemTask = { run, model, item, argument };
+      addTally(state.tally, await activities[stage](task));
+      setCurrentDetails(renderDetails(progress()));
+      await report();
+    },
+    () => workflowInfo().continueAsNewSuggested || workflowInfo().historyLength >= HISTORY_EVENT_BUDGET,
+  );
+  if (state.next < state.end) await makeContinueAsNewFunc<typeof range>()(state);
+  return state.tally;
+}
+setWorkflowOptions({ versioningBehavior: 'PINNED' }, range);
