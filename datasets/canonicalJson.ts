@@ -1,0 +1,64 @@
+/** What canonical JSON can hold: no undefined, no NaN, no infinities, no class instances. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/**
+ * The one JSON text of a value: keys in code-point order, no white space, numbers in ECMAScript's shortest round-trip form
+ * (RFC 8785 differs only in ordering keys by UTF-16 units, which agrees for all keys below U+E000). Everything koine digests
+ * goes through here, so equal content has equal bytes whatever order a program built it in.
+ * @throws TypeError naming the path of a value that JSON cannot hold (undefined, NaN, a Map, ...).
+ */
+export function canonicalJson(value: unknown): string {
+  return encode(value, '$');
+}
+
+/** {@link canonicalJson} as UTF-8 with a final newline: the bytes of every JSON object in a store. */
+export function canonicalJsonBytes(value: unknown): Uint8Array {
+  return Buffer.from(`${canonicalJson(value)}\n`, 'utf8');
+}
+
+/** Order of two strings by Unicode code point: the order of keys, ids and rows everywhere in a dataset. */
+export function compareCodePoints(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const x = a.charCodeAt(i);
+    const y = b.charCodeAt(i);
+    if (x === y) continue;
+    // A surrogate (D800-DFFF) stands for a code point above FFFF, so it sorts after every lone unit from E000 on.
+    const xSurrogate = x >= 0xd800 && x <= 0xdfff;
+    const ySurrogate = y >= 0xd800 && y <= 0xdfff;
+    if (xSurrogate !== ySurrogate) return xSurrogate ? 1 : -1;
+    return x - y;
+  }
+  return a.length - b.length;
+}
+
+function encode(value: unknown, path: string): string {
+  if (value === null || typeof value === 'boolean') return String(value);
+  if (typeof value === 'string') {
+    if (/\p{Cs}/u.test(value)) throw notJson(path, 'a string with a lone surrogate');
+    return JSON.stringify(value);
+  }
+  if (typeof value === 'number') {
+    if (!Number.isFinite(value)) throw notJson(path, String(value));
+    return JSON.stringify(value); // -0 becomes 0: the two compare equal and must digest equally
+  }
+  if (Array.isArray(value)) return `[${value.map((item, i) => encode(item, `${path}[${i}]`)).join(',')}]`;
+  if (typeof value === 'object') {
+    const prototype: unknown = Object.getPrototypeOf(value);
+    if (prototype !== Object.prototype && prototype !== null) {
+      throw notJson(path, `a ${(value as object).constructor.name}`);
+    }
+    const record = value as Record<string, unknown>;
+    const members = Object.keys(record)
+      .sort(compareCodePoints)
+      .map((key) => `${encode(key, `${path} key`)}:${encode(record[key], `${path}.${key}`)}`);
+    return `{${members.join(',')}}`;
+  }
+  throw notJson(path, typeof value);
+}
+
+function notJson(path: string, what: string): TypeError {
+  return new TypeError(
+    `datasets: ${path} is ${what}; canonical JSON holds finite numbers, strings, booleans, null, lists and plain objects`,
+  );
+}
