@@ -1,0 +1,154 @@
+import { DEFAULT_MAX_ATOMS } from '../canonical.js';
+import { elementOfLabel } from '../elements.js';
+import { LineReader } from './lines.js';
+import { statedId } from './materialId.js';
+import { Rejected, parseNumber, quote, type Crystal, type FormatReader, type FoundRecord } from './record.js';
+
+const ATOM_COUNT = /^\s*\d+\s*$/;
+
+/**
+ * Extended XYZ (https://github.com/libAtoms/extxyz), frame by frame. After a broken frame, reading goes on at the next line
+ * that is an atom count.
+ */
+export const readExtendedXyz: FormatReader = async function* ({ bytes, limits }) {
+  const lines = new LineReader(bytes);
+  const maxAtoms = limits.maxAtoms ?? DEFAULT_MAX_ATOMS;
+  for (;;) {
+    let line: string | undefined;
+    do line = await lines.next();
+    while (line !== undefined && line.trim() === '');
+    if (line === undefined) return;
+    lines.unread();
+
+    const frame: FoundRecord = { found: new Rejected('unparsable', '') };
+    try {
+      frame.found = await readFrame(lines, maxAtoms, (id) => (frame.id = id));
+    } catch (error) {
+      if (!(error instanceof Rejected)) throw error;
+      frame.found = error;
+      await skipToAtomCount(lines);
+    }
+    yield frame;
+  }
+};
+
+async function readFrame(
+  lines: LineReader,
+  maxAtoms: number,
+  named: (id: string | undefined) => void,
+): Promise<Crystal> {
+  const first = await lines.next();
+  if (!ATOM_COUNT.test(first!))
+    throw new Rejected('unparsable', `${quote(first)} stands where a frame begins; its number of atoms is needed`);
+  const count = Number(first);
+  const fields = parseComment((await lines.next()) ?? '');
+  named(statedId(fields));
+  if (count > maxAtoms) throw new Rejected('too_large', `${count} atoms; at most ${maxAtoms} are accepted`);
+
+  const columns = parseProperties(fields.Properties ?? fields.properties);
+  const species: number[] = [];
+  const cartesian: number[] = [];
+  let unknown: Rejected | undefined;
+  for (let atom = 0; atom < count; atom++) {
+    const line = await lines.next();
+    const values = line?.trim().split(/\s+/) ?? [];
+    if (values.length < columns.width) {
+      if (line !== undefined) lines.unread();
+      throw new Rejected(
+        'unparsable',
+        `line ${quote(line)} of atom ${atom} of ${count} has ${line?.trim() ? values.length : 0} columns; ${columns.width} are needed`,
+      );
+    }
+    const label = values[columns.species]!;
+    const element = columns.speciesIsNumber ? Number(label) : elementOfLabel(label);
+    if (element === undefined)
+      unknown ??= new Rejected(
+        'unknown_element',
+        `${quote(label)} at site ${atom} is not an element; a chemical symbol is needed`,
+      );
+    species.push(element ?? 0);
+    for (let k = 0; k < 3; k++)
+      cartesian.push(parseNumber(values[columns.position + k], `coordinate ${'xyz'[k]} of site ${atom}`));
+  }
+  await expectFrameEnd(lines, count);
+  if (unknown) throw unknown;
+
+  const lattice = fields.Lattice ?? fields.lattice;
+  if (lattice === undefined)
+    throw new Rejected('singular_cell', 'the frame has no Lattice; three lattice vectors are needed');
+  const vectors = lattice.trim().split(/[\s,]+/);
+  if (vectors.length !== 9) throw new Rejected('unparsable', `Lattice has ${vectors.length} numbers; nine are needed`);
+  const periodic = fields.pbc?.match(/[TF10]/gi) ?? [];
+  if (periodic.some((flag) => /[F0]/i.test(flag))) {
+    throw new Rejected('unparsable', `pbc is ${quote(fields.pbc)}; a crystal periodic in three directions is needed`);
+  }
+  return { lattice: vectors.map((x, i) => parseNumber(x, `Lattice number ${i}`)), species, cartesian };
+}
+
+/** A frame with more atom lines than its count must not pass as a smaller structure. */
+async function expectFrameEnd(lines: LineReader, count: number): Promise<void> {
+  let line: string | undefined;
+  do line = await lines.next();
+  while (line !== undefined && line.trim() === '');
+  if (line === undefined) return;
+  lines.unread();
+  if (!ATOM_COUNT.test(line))
+    throw new Rejected(
+      'unparsable',
+      `${quote(line)} follows the ${count} atoms of the frame; the next frame's number of atoms is needed`,
+    );
+}
+
+async function skipToAtomCount(lines: LineReader): Promise<void> {
+  for (;;) {
+    try {
+      const line = await lines.next();
+      if (line === undefined) return;
+      if (ATOM_COUNT.test(line)) return lines.unread();
+    } catch (error) {
+      // An overlong line belongs to the junk being skipped.
+      if (!(error instanceof Rejected)) throw error;
+    }
+  }
+}
+
+/** `key=value` pairs; values are bare, in double or single quotes, or in braces. A key alone is true. */
+function parseComment(comment: string): Record<string, string> {
+  const fields: Record<string, string> = Object.create(null) as Record<string, string>;
+  const pair =
+    /([^\s=,"']+|"[^"]*"|'[^']*')\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|\{([^}]*)\}|([^\s"',]+|)))?/g;
+  for (const [, key, double, single, braces, bare] of comment.matchAll(pair)) {
+    fields[key!.replace(/^["']|["']$/g, '')] = (double ?? single ?? braces ?? bare ?? 'T').replace(/\\(.)/g, '$1');
+  }
+  return fields;
+}
+
+interface Columns {
+  species: number;
+  speciesIsNumber: boolean;
+  position: number;
+  width: number;
+}
+
+/** Columns of `Properties=species:S:1:pos:R:3:...`; without it, symbol and position as in plain XYZ. */
+function parseProperties(properties = 'species:S:1:pos:R:3'): Columns {
+  const parts = properties.split(':');
+  const offsets = new Map<string, { at: number; kind: string; count: number }>();
+  let width = 0;
+  for (let i = 0; i + 2 < parts.length; i += 3) {
+    const count = Number(parts[i + 2]);
+    if (!Number.isInteger(count) || count < 1)
+      throw new Rejected(
+        'unparsable',
+        `Properties ${quote(properties)} has the column count ${quote(parts[i + 2])}; name:type:count is needed`,
+      );
+    offsets.set(parts[i]!.toLowerCase(), { at: width, kind: parts[i + 1]!.toUpperCase(), count });
+    width += count;
+  }
+  const species = offsets.get('species') ?? offsets.get('element') ?? offsets.get('z') ?? offsets.get('numbers');
+  const position = offsets.get('pos') ?? offsets.get('positions');
+  if (!species || !position || position.count !== 3) {
+    throw new Rejected('unparsable', `Properties ${quote(properties)} has no species and pos:R:3; both are needed`);
+  }
+  return { species: species.at, speciesIsNumber: species.kind === 'I', position: position.at, width };
+}

@@ -1,0 +1,89 @@
+import { MAX_RECORD_LENGTH, Rejected } from './record.js';
+
+/** Lines of a UTF-8 byte stream, without their line ends, holding no more than a chunk and a line. */
+export class LineReader {
+  readonly #chunks: AsyncIterator<Uint8Array>;
+  readonly #decoder = new TextDecoder();
+  #lines: string[] = [];
+  #next = 0;
+  #rest = '';
+  #overlong = false;
+  #ended = false;
+
+  /** @param bytes text in UTF-8; a byte order mark is dropped, invalid bytes become U+FFFD */
+  constructor(bytes: AsyncIterable<Uint8Array>) {
+    this.#chunks = bytes[Symbol.asyncIterator]();
+  }
+
+  /**
+   * @returns the next line, or undefined at the end
+   * @throws Rejected once for a line longer than 64 Mi characters; reading may go on behind it
+   */
+  async next(): Promise<string | undefined> {
+    while (this.#next >= this.#lines.length) {
+      if (this.#ended) return undefined;
+      await this.#fill();
+    }
+    const line = this.#lines[this.#next++]!;
+    if (line === OVERLONG) throw new Rejected('unparsable', `a line is longer than ${MAX_RECORD_LENGTH} characters`);
+    return line.endsWith('\r') ? line.slice(0, -1) : line;
+  }
+
+  /** Puts the line just read back, so that `next` returns it again. */
+  unread(): void {
+    this.#next--;
+  }
+
+  /** Ends the underlying stream early. */
+  async close(): Promise<void> {
+    await this.#chunks.return?.();
+  }
+
+  async #fill(): Promise<void> {
+    // The last line read stays, for unread().
+    const kept = this.#lines.slice(Math.max(0, this.#next - 1), this.#next);
+    const { done, value } = await this.#chunks.next();
+    const text = this.#rest + (done ? this.#decoder.decode() : this.#decoder.decode(value, { stream: true }));
+    const lines = text.split('\n');
+    this.#rest = lines.pop()!;
+    if (this.#overlong && lines.length > 0) {
+      lines[0] = OVERLONG;
+      this.#overlong = false;
+    }
+    if (this.#rest.length > MAX_RECORD_LENGTH) {
+      this.#overlong = true;
+      this.#rest = '';
+    }
+    if (done) {
+      this.#ended = true;
+      if (this.#overlong) lines.push(OVERLONG);
+      else if (this.#rest !== '') lines.push(this.#rest);
+    }
+    this.#lines = [...kept, ...lines];
+    this.#next = kept.length;
+  }
+}
+
+/** Stands for a line that was too long to keep; no decoded line can hold it, for it has a line end. */
+const OVERLONG = '\n';
+
+/**
+ * A whole file as text, for formats that hold one structure.
+ *
+ * @param bytes text in UTF-8
+ * @throws Rejected when it is longer than 64 Mi characters
+ */
+export async function readText(bytes: AsyncIterable<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = '';
+  for await (const chunk of bytes) {
+    text += decoder.decode(chunk, { stream: true });
+    if (text.length > MAX_RECORD_LENGTH) {
+      throw new Rejected(
+        'unparsable',
+        `the file is longer than ${MAX_RECORD_LENGTH} characters, too long for one structure`,
+      );
+    }
+  }
+  return text + decoder.decode();
+}
