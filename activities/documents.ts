@@ -1,0 +1,155 @@
+import type { RunSpec } from '../config/runSpec.js';
+import type { StageName, Tally } from '../workflows/progress.js';
+
+// What activities pass to each other through the object store: small JSON documents, addressed by digest. Workflows carry
+// their keys only. Key order does not matter: they are written as canonical JSON.
+
+/** Points at the store of a run and at the document that says what to do there. */
+export interface RunRef {
+  /** URL of the object store. */
+  output: string;
+  /** Key of a {@link RequestDocument} (before planning) or a {@link PlanDocument}. */
+  document: string;
+}
+
+/** One item of a fan-out: a shard, a source unit, a group of partial statistics or a pair. */
+export interface ItemTask {
+  run: RunRef;
+  model: string | null;
+  item: number;
+  /** What the items of one fan-out share: an object key, a level, a basis. */
+  argument: string;
+}
+
+/** The spec with all defaults and absolute paths, as the client checked it. */
+export interface RequestDocument {
+  spec: RunSpec;
+}
+
+/** A group of source files that one activity reads. */
+export interface SourceUnit {
+  /** Index into `spec.source`. */
+  source: number;
+  /** Files in order: a local path, an object URL, or (OPTIMADE pages) an object of the run's own store. */
+  files: { name: string; location: string }[];
+}
+
+/** Snapshot of some sources: totals, and where its shards are listed. */
+export interface SnapshotDocument {
+  snapshot: string;
+  shards: number;
+  structures: number;
+  atoms: number;
+  /** Structures that were read but not accepted. */
+  quarantined: number;
+  /** Identical repetitions of a structure under one id, dropped. */
+  duplicates: number;
+}
+
+/** One published object. */
+export interface PartEntry {
+  key: string;
+  bytes: number;
+  rows: number;
+  sha256: string;
+}
+
+/** One shard of a snapshot. */
+export interface ShardEntry extends PartEntry {
+  /** Digest of the exact content of its structures: half of every cache key. */
+  content: string;
+  atoms: number;
+}
+
+/** A structure that could not be processed: a row of the quarantine table. */
+export interface QuarantineRow {
+  material_id: string;
+  source: string;
+  stage: string;
+  model: string;
+  code: string;
+  message: string;
+}
+
+/** Everything about a model that its embeddings depend on: one truth per snapshot and model. */
+export interface ModelIdentity {
+  onnx_sha256: string;
+  encoder_version: string;
+  provider: string;
+  batch_atoms: number;
+  batch_edges: number;
+}
+
+/** A model of a run. */
+export interface PlannedModel {
+  id: string;
+  card_sha256: string;
+  dim: number;
+  identity: ModelIdentity;
+}
+
+/** A checked run over a snapshot. */
+export interface PlanDocument {
+  spec: RunSpec;
+  snapshot: SnapshotDocument;
+  models: PlannedModel[];
+}
+
+/** What the workflow needs of a plan: counts and ids. */
+export interface PlanSummary {
+  /** Key of the {@link PlanDocument}. */
+  document: string;
+  models: string[];
+  shards: number;
+  pairs: number;
+  anchors: number;
+  referenceModel: string;
+  /** Digest of the basis to reuse, if one is pinned and still fits. */
+  pinnedBasis: string | null;
+  /** The basis is fitted from statistics and clustering passes. */
+  basisPasses: boolean;
+  limit: number;
+}
+
+/** The JSON summary of a run, as `koine run --json` prints it. */
+export interface RunSummary {
+  run_id: string;
+  workflow_id: string;
+  status: 'done';
+  snapshot: string;
+  /** Accepted into the snapshot, and refused by it. */
+  structures: number;
+  quarantined: number;
+  basis: string;
+  models: {
+    id: string;
+    structures: number;
+    atoms: number;
+    quarantined: number;
+    shards: { total: number; computed: number; reused: number };
+    inference_seconds: number;
+    wall_seconds: number;
+  }[];
+  pairs: { computed: number; reused: number };
+  /** Share of inference-thread time spent inside `session.run`; null when nothing was inferred. */
+  inference_share: number | null;
+  manifest: string;
+  output: string;
+  wall_seconds: number;
+}
+
+/** What is left of a run that did not end well. */
+export interface RunFailure {
+  run_id: string;
+  workflow_id: string;
+  status: 'failed' | 'cancelled' | 'quarantine_limit';
+  stage: StageName;
+  message: string;
+  snapshot: string | null;
+  quarantine: QuarantineRow[];
+}
+
+/** A receipt's tally of one item: what the workflow adds up. */
+export function tallyOf(part: Partial<Tally>): Tally {
+  return { done: 1, reused: 0, structures: 0, atoms: 0, quarantined: 0, runSeconds: 0, threadSeconds: 0, ...part };
+}

@@ -1,0 +1,99 @@
+import { digestJson, sha256Hex } from '../datasets/digest.js';
+import { keys } from '../datasets/keys.js';
+import { decodeStructures } from '../datasets/tables/structures.js';
+import { encodeEmbeddings } from '../datasets/tables/embeddings.js';
+import { offsetsOfCounts } from '../datasets/tables/atomVectors.js';
+import type { Tally } from '../workflows/progress.js';
+import { tallyOf, type ItemTask, type ModelIdentity, type PartEntry, type QuarantineRow, type ShardEntry } from './documents.js';
+import type { Work } from './heartbeat.js';
+import { receiptOf, type Receipt } from './receipts.js';
+import type { Runs } from './runs.js';
+
+/** What embedding one shard left behind. */
+export interface EmbedReceipt extends Receipt {
+  /** The part under the leaf of the snapshot that computed it first; null when no structure of the shard was accepted. */
+  outputs: { embeddings: PartEntry | null; moments: PartEntry | null };
+  structures: number;
+  atoms: number;
+  quarantine: QuarantineRow[];
+}
+
+/** Cache key of one embedding part: what the network sees and what the network is. */
+export function embedKey(shard: ShardEntry, identity: ModelIdentity): string {
+  return digestJson({ shard: shard.content, ...identity });
+}
+
+/** The embed stage: one shard through one model. */
+export function embedStage(runs: Runs) {
+  return {
+    /** Reads a shard, runs the model, writes the embedding part and its partial moments. */
+    async embed({ run, model, item }: ItemTask, work: Work): Promise<Tally> {
+      const plan = await runs.plan(run);
+      const planned = runs.planned(plan, model);
+      const store = runs.store(run);
+      const { snapshot } = plan.snapshot;
+      const shard = await runs.shard(run, snapshot, item);
+      const key = embedKey(shard, planned.identity);
+      const partKey = (sha256: string) => keys.embeddingsPart(snapshot, planned.id, item, sha256);
+      const known = await receiptOf<EmbedReceipt>(store, 'embed', key, work);
+      if (known) {
+        const { embeddings } = known.outputs;
+        if (embeddings) await runs.place(store, embeddings, partKey(embeddings.sha256), work);
+        return tallyOf({
+          reused: 1,
+          structures: known.structures,
+          atoms: known.atoms,
+          quarantined: known.quarantine.length,
+        });
+      }
+
+      const structures = decodeStructures(await store.get(shard.key, work));
+      const resolved = await runs.resolve(plan, planned.id);
+      const result = await runs.deps.inference(planned.identity.provider).embed(resolved, structures, {
+        budget: { atoms: planned.identity.batch_atoms, edges: planned.identity.batch_edges },
+        signal: work.signal,
+        onProgress: (done) => work.beat({ structures: done }),
+      });
+      const quarantine = result.rejections.map(({ index, code, message }): QuarantineRow => {
+        const { materialId, source } = structures[index]!;
+        return { material_id: materialId, source, stage: 'embed', model: planned.id, code, message };
+      });
+      const accepted = result.accepted.map((index) => structures[index]!);
+      const receipt: EmbedReceipt = {
+        outputs: { embeddings: null, moments: null },
+        structures: accepted.length,
+        atoms: result.embedding.length / result.dim,
+        quarantine,
+      };
+      if (accepted.length > 0) {
+        const atomicNumbers = new Uint8Array(receipt.atoms);
+        const offsets = offsetsOfCounts(accepted.map((structure) => structure.atomicNumbers.length));
+        accepted.forEach((structure, i) => atomicNumbers.set(structure.atomicNumbers, offsets[i]));
+        const rows = {
+          materialIds: accepted.map((structure) => structure.materialId),
+          offsets,
+          atomicNumbers,
+          vectors: result.embedding,
+          dim: result.dim,
+        };
+        const part = encodeEmbeddings(rows, { model: planned.id, layer: resolved.card.embedding.layer, ...stringified(planned.identity) });
+        receipt.outputs.embeddings = await runs.putPart(store, partKey, part, receipt.atoms, work);
+        const moments = await runs.deps.compute.call('moments', { x: result.embedding, dim: result.dim }, { signal: work.signal });
+        receipt.outputs.moments = await runs.putPart(store, (sha) => keys.moments(sha), moments, 1, work);
+      }
+      await runs.putReceipt(store, 'embed', key, receipt, work);
+      const { runSeconds, threadSeconds } = result.timing;
+      return tallyOf({
+        structures: receipt.structures,
+        atoms: receipt.atoms,
+        quarantined: quarantine.length,
+        runSeconds,
+        threadSeconds,
+      });
+    },
+  };
+}
+
+function stringified(identity: ModelIdentity): Record<string, string> {
+  return Object.fromEntries(Object.entries(identity).map(([name, value]) => [name, String(value)]));
+}

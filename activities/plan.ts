@@ -1,0 +1,61 @@
+import { claimModel } from '../datasets/claims.js';
+import { readCatalog } from '../datasets/catalog.js';
+import { DEFAULT_BUDGETS } from '../models/graphBatch.js';
+import { ENCODER_VERSION } from '../models/inferencePool.js';
+import type { PlanDocument, PlannedModel, PlanSummary, RunRef } from './documents.js';
+import { invalidInput } from './failures.js';
+import type { Work } from './heartbeat.js';
+import type { Runs } from './runs.js';
+
+/** The plan stage: resolves models to digests, claims their names in the output, finds the basis to reuse. */
+export function planStage(runs: Runs) {
+  return {
+    /** Writes the plan of a run over `snapshot`. Refuses a model that is already published with another identity. */
+    async planRun(run: RunRef, snapshot: string, work: Work): Promise<PlanSummary> {
+      const { spec } = await runs.request(run);
+      const store = runs.store(run);
+      const models = await planModels(runs, run);
+      for (const { id, identity } of models)
+        await claimModel(store, snapshot, id, { ...identity }, { replace: spec.replace, signal: work.signal });
+
+      const plan: PlanDocument = { spec, snapshot: await runs.snapshot(run, snapshot), models };
+      const passes = ['direct', 'farthest-point', 'kmeans++'].includes(spec.basis.method);
+      return {
+        document: await runs.write(run, 'plans', plan),
+        models: models.map(({ id }) => id),
+        shards: plan.snapshot.shards,
+        pairs: (models.length * (models.length - 1)) / 2,
+        anchors: anchorCount(spec),
+        referenceModel: referenceModel(spec),
+        pinnedBasis: await pinnedBasis(runs, run, work),
+        basisPasses: passes,
+        limit: spec.limits.quarantine_fraction,
+      };
+    },
+  };
+}
+
+/** The models of a request with everything their embeddings depend on. @throws a final failure for an unknown model */
+export async function planModels(runs: Runs, run: RunRef): Promise<PlannedModel[]> {
+  const { spec } = await runs.request(run);
+  const { provider, batch } = spec.inference;
+  const budget = batch ?? DEFAULT_BUDGETS[provider];
+  const store = runs.deps.openModels(spec.model_store);
+  return Promise.all(
+    spec.models.map(async (id) => {
+      const { card, cardSha256, onnxSha256 } = await store.resolve(id);
+      return {
+        id,
+        card_sha256: cardSha256,
+        dim: card.embedding.dim,
+        identity: {
+          onnx_sha256: onnxSha256,
+          encoder_version: ENCODER_VERSION,
+          provider,
+          batch_atoms: budget.atoms,
+          batch_edges: budget.edges,
+        },
+      };
+    }),
+  );
+}

@@ -1,0 +1,380 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import type { RunSpec } from '../config/runSpec.js';
+import { canonicalJsonBytes, compareCodePoints } from '../datasets/canonicalJson.js';
+import { digestJson, sha256Hex } from '../datasets/digest.js';
+import { keys } from '../datasets/keys.js';
+import { readJson, writeJson } from '../datasets/json.js';
+import type { ObjectStore } from '../datasets/store/objectStore.js';
+import { decodeStructures, encodeStructures, type StructureRow } from '../datasets/tables/structures.js';
+import { optimadeSources } from '../structures/optimade.js';
+import { readStructures, READER_VERSION } from '../structures/readers/read.js';
+import { localSources } from '../structures/sources.js';
+import type { ByteSource, Rejection, Structure } from '../structures/structure.js';
+import type { Tally } from '../workflows/progress.js';
+import {
+  tallyOf,
+  type ItemTask,
+  type QuarantineRow,
+  type RunRef,
+  type ShardEntry,
+  type SnapshotDocument,
+  type SourceUnit,
+} from './documents.js';
+import { invalidInput } from './failures.js';
+import type { Work } from './heartbeat.js';
+import { SHARDS_PER_LIST, type Runs } from './runs.js';
+import { placeStructures } from './sharding.js';
+
+/** Files read by one activity; a folder of 150,000 CIF files becomes 600 units. */
+const FILES_PER_UNIT = 256;
+/** Structures kept in memory before a sorted chunk is written. */
+const STRUCTURES_PER_CHUNK = 10_000;
+/** Structures described (hash, symmetry) by one call into a thread. */
+const STRUCTURES_PER_CALL = 64;
+/** Decoded chunks held while shards are written. */
+const CHUNKS_IN_MEMORY = 64;
+
+/** What reading one unit left in the store. */
+interface ReadReceipt {
+  /** Sorted chunks of structures. */
+  chunks: { key: string; index: string }[];
+  rejections: QuarantineRow[];
+  structures: number;
+  duplicates: number;
+}
+
+/** The light columns of a chunk: enough to merge, deduplicate and cut without the structures themselves. */
+interface ChunkIndex {
+  ids: string[];
+  hashes: string[];
+  contents: string[];
+  atoms: number[];
+}
+
+/** The snapshot stage: from source files to content-addressed shards. */
+export function snapshotStage(runs: Runs) {
+  return {
+    /** Enumerates the source files and groups them into units. */
+    async listSources(run: RunRef, work: Work): Promise<{ units: number }> {
+      const { spec } = await runs.request(run);
+      const store = runs.store(run);
+      const units: SourceUnit[] = [];
+      for (const [source, { path }] of spec.source.entries()) {
+        let files: SourceUnit['files'] = [];
+        for await (const file of filesOf(path, store, runs, work)) {
+          files.push(file);
+          if (files.length === FILES_PER_UNIT) {
+            units.push({ source, files });
+            files = [];
+          }
+          work.beat({ source, files: files.length });
+        }
+        if (files.length > 0) units.push({ source, files });
+      }
+      await writeJson(store, keys.sourceUnits(run.document), units, work);
+      return { units: units.length };
+    },
+
+    /**
+     * Reads one unit: sorted chunks of described structures and the rejections. Keyed by the bytes of its files, so that
+     * unchanged files are never parsed twice.
+     */
+    async read({ run, item }: ItemTask, work: Work): Promise<Tally> {
+      const { spec } = await runs.request(run);
+      const store = runs.store(run);
+      const sources = (await unitOf(store, run, item, work)).files.map((file) => byteSource(file, store, runs, work));
+      const key = await readKey(sources, spec.limits.max_atoms);
+      const known = await readJson<ReadReceipt>(store, keys.receipt('read', key), work);
+      const receipt = known ?? (await readUnit(runs, store, sources, key, spec, work));
+      await writeJson(store, keys.unitReceipt(run.document, item), { read: key }, work);
+      return tallyOf({
+        reused: known ? 1 : 0,
+        structures: receipt.structures,
+        quarantined: receipt.rejections.length,
+      });
+    },
+
+    /**
+     * Merges all units into shards: drops repetitions, quarantines conflicting ids, cuts at content-defined boundaries and
+     * writes the snapshot. The snapshot id is a digest of its content, so an existing one is left as it is.
+     */
+    async assembleSnapshot(run: RunRef, work: Work): Promise<SnapshotDocument & { limit: number }> {
+      const { spec } = await runs.request(run);
+      const store = runs.store(run);
+      const limit = spec.limits.quarantine_fraction;
+      const units = (await readJson<SourceUnit[]>(store, keys.sourceUnits(run.document), work)) ?? [];
+      const reads: string[] = [];
+      for (let unit = 0; unit < units.length; unit++) {
+        const pointer = await readJson<{ read: string }>(store, keys.unitReceipt(run.document, unit), work);
+        if (!pointer) throw new Error(`activities: source unit ${unit} was not read`);
+        reads.push(pointer.read);
+      }
+      const assembly = keys.receipt('snapshot', digestJson({ reads, shards: spec.shards }));
+      const known = await readJson<{ snapshot: string }>(store, assembly, work);
+      if (known) {
+        const document = await readJson<SnapshotDocument>(store, keys.snapshotDocument(known.snapshot), work);
+        if (document) return { ...document, limit };
+      }
+
+      const rejections: QuarantineRow[] = [];
+      const chunks: { key: string; index: ChunkIndex }[] = [];
+      let duplicates = 0;
+      for (const read of reads) {
+        const receipt = await readJson<ReadReceipt>(store, keys.receipt('read', read), work);
+        if (!receipt) throw new Error(`activities: the receipt of reading ${read} is gone; run again`);
+        rejections.push(...receipt.rejections);
+        duplicates += receipt.duplicates;
+        for (const chunk of receipt.chunks) {
+          const index = await readJson<ChunkIndex>(store, chunk.index, work);
+          if (!index) throw new Error(`activities: ${chunk.index} is gone; run again`);
+          chunks.push({ key: chunk.key, index });
+        }
+        work.beat({ chunks: chunks.length });
+      }
+      const placed = placeStructures(chunks.map(({ index }) => index), spec.shards.structures);
+      duplicates += placed.repetitions;
+      const conflicting = new Map<number, Set<number>>();
+      for (const { chunk, row } of placed.conflicts)
+        conflicting.set(chunk, (conflicting.get(chunk) ?? new Set()).add(row));
+      const decoded = new ChunkCache(store, work);
+      for (const [chunk, rows] of conflicting) {
+        const structures = await decoded.rows(chunks[chunk]!.key);
+        for (const row of rows) rejections.push(conflictRow(structures[row]!));
+      }
+      rejections.sort(
+        (a, b) => compareCodePoints(a.source, b.source) || compareCodePoints(a.material_id, b.material_id),
+      );
+      if (placed.shards.length === 0)
+        throw invalidInput(
+          `the sources hold no usable structure (${rejections.length} quarantined` +
+            `${rejections[0] ? `, the first: ${rejections[0].source}: ${rejections[0].message}` : ''})`,
+        );
+
+      const snapshot = digestJson({
+        version: 1,
+        sharding: spec.shards,
+        shards: placed.shards.map((shard) => shard.content),
+        rejections,
+      }).slice(0, 16);
+      const document: SnapshotDocument = {
+        snapshot,
+        shards: placed.shards.length,
+        structures: placed.structures,
+        atoms: placed.atoms,
+        quarantined: rejections.length,
+        duplicates,
+      };
+      if (!(await store.head(keys.snapshotDocument(snapshot), work))) {
+        let list: ShardEntry[] = [];
+        for (const [index, shard] of placed.shards.entries()) {
+          const rows: StructureRow[] = [];
+          for (const { chunk, row } of shard.rows) rows.push((await decoded.rows(chunks[chunk]!.key))[row]!);
+          const bytes = encodeStructures(rows, { table: 'structures', snapshot, shard: String(index) });
+          const sha256 = sha256Hex(bytes);
+          const key = keys.structuresPart(snapshot, index, sha256);
+          await store.putIfAbsent(key, bytes, work);
+          list.push({
+            key,
+            bytes: bytes.length,
+            rows: rows.length,
+            sha256,
+            content: shard.content,
+            atoms: shard.atoms,
+          });
+          if (list.length === SHARDS_PER_LIST || index === placed.shards.length - 1) {
+            await writeJson(store, keys.shardList(snapshot, Math.floor(index / SHARDS_PER_LIST)), list, work);
+            list = [];
+          }
+          work.beat({ shard: index });
+        }
+        await writeJson(store, keys.snapshotRejections(snapshot), rejections, work);
+        // Last: whoever sees this document sees the whole snapshot.
+        await store.putIfAbsent(keys.snapshotDocument(snapshot), canonicalJsonBytes(document), work);
+      }
+      await writeJson(store, assembly, { snapshot }, work);
+      return { ...document, limit };
+    },
+  };
+}
+
+/** Files of one entry of `spec.source`. */
+async function* filesOf(
+  path: string,
+  store: ObjectStore,
+  runs: Runs,
+  work: Work,
+): AsyncIterable<{ name: string; location: string }> {
+  if (path.startsWith('s3://')) {
+    const remote = runs.deps.openStore(path);
+    let found = false;
+    for await (const { key } of remote.list('', work)) {
+      found = true;
+      yield { name: key, location: `${path.replace(/\/$/, '')}/${key}` };
+    }
+    if (found) return;
+    // The path may name one object rather than a prefix.
+    const slash = path.lastIndexOf('/');
+    if (!(await runs.deps.openStore(path.slice(0, slash)).head(path.slice(slash + 1), work)))
+      throw invalidInput(`source ${path}: there is no object of this name and none below it`);
+    yield { name: path.slice(slash + 1), location: path };
+  } else if (/^https?:\/\//.test(path)) {
+    // Pages are kept: a retry or a later stage must see what this listing saw.
+    for await (const page of optimadeSources(path, { signal: work.signal })) {
+      const bytes = await collect(page);
+      const key = keys.optimadePage(sha256Hex(bytes));
+      await store.putIfAbsent(key, bytes, work);
+      yield { name: page.name, location: `store:${key}` };
+    }
+  } else {
+    for await (const file of localSources(path)) yield { name: file.name, location: file.path };
+  }
+}
+
+async function unitOf(store: ObjectStore, run: RunRef, item: number, work: Work): Promise<SourceUnit> {
+  const unit = (await readJson<SourceUnit[]>(store, keys.sourceUnits(run.document), work))?.[item];
+  if (!unit) throw new Error(`activities: there is no source unit ${item}`);
+  return unit;
+}
+
+function byteSource(
+  { name, location }: { name: string; location: string },
+  store: ObjectStore,
+  runs: Runs,
+  work: Work,
+): ByteSource {
+  const remote = location.startsWith('store:')
+    ? () => store.get(location.slice('store:'.length), work)
+    : location.startsWith('s3://')
+      ? () => runs.deps.openStore(location.slice(0, location.lastIndexOf('/'))).get(location.slice(location.lastIndexOf('/') + 1), work)
+      : undefined;
+  return {
+    name,
+    open: remote
+      ? async function* () {
+          yield await remote();
+        }
+      : () => createReadStream(location, { signal: work.signal, highWaterMark: 1 << 20 }),
+  };
+}
+
+async function collect(source: ByteSource): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of source.open()) pieces.push(piece);
+  return Buffer.concat(pieces);
+}
+
+/** Digest of everything the outcome of reading a unit depends on. */
+async function readKey(sources: readonly ByteSource[], maxAtoms: number): Promise<string> {
+  const files: { name: string; sha256: string }[] = [];
+  for (const source of sources) {
+    const hash = createHash('sha256');
+    for await (const piece of source.open()) hash.update(piece);
+    files.push({ name: source.name, sha256: hash.digest('hex') });
+  }
+  return digestJson({ files, reader: READER_VERSION, max_atoms: maxAtoms });
+}
+
+async function readUnit(
+  runs: Runs,
+  store: ObjectStore,
+  sources: readonly ByteSource[],
+  key: string,
+  spec: RunSpec,
+  work: Work,
+): Promise<ReadReceipt> {
+  const receipt: ReadReceipt = { chunks: [], rejections: [], structures: 0, duplicates: 0 };
+  let pending: Structure[] = [];
+  let chunk: { row: StructureRow; content: string }[] = [];
+  const describe = async () => {
+    const batch = pending;
+    pending = [];
+    const described = await runs.deps.compute.call('describe', batch, { signal: work.signal });
+    batch.forEach((structure, i) => {
+      const { content, ...derived } = described[i]!;
+      chunk.push({ row: { ...structure, ...derived }, content });
+    });
+    work.beat({ structures: receipt.structures + chunk.length });
+  };
+  const flush = async () => {
+    if (chunk.length === 0) return;
+    const { kept, repetitions, conflicts } = firstOfEachId(chunk);
+    receipt.duplicates += repetitions;
+    receipt.rejections.push(...conflicts.map(({ row }) => conflictRow(row)));
+    receipt.structures += kept.length;
+    const number = receipt.chunks.length;
+    const names = { key: keys.readChunk(key, number), index: keys.readChunkIndex(key, number) };
+    const index: ChunkIndex = {
+      ids: kept.map(({ row }) => row.materialId),
+      hashes: kept.map(({ row }) => row.structureHash),
+      contents: kept.map(({ content }) => content),
+      atoms: kept.map(({ row }) => row.atomicNumbers.length),
+    };
+    await store.put(names.key, encodeStructures(kept.map(({ row }) => row)), work);
+    await writeJson(store, names.index, index, work);
+    receipt.chunks.push(names);
+    chunk = [];
+  };
+  for (const source of sources)
+    for await (const read of readStructures(source, { maxAtoms: spec.limits.max_atoms })) {
+      work.signal.throwIfAborted();
+      if ('rejection' in read) receipt.rejections.push(rejectionRow(read.rejection));
+      else pending.push(read.structure);
+      if (pending.length === STRUCTURES_PER_CALL) await describe();
+      if (chunk.length >= STRUCTURES_PER_CHUNK) await flush();
+    }
+  if (pending.length > 0) await describe();
+  await flush();
+  await writeJson(store, keys.receipt('read', key), receipt, work);
+  return receipt;
+}
+
+/** Sorts by id and keeps the first of each: a repetition with the same structure is dropped, with another it conflicts. */
+function firstOfEachId<T extends { row: StructureRow }>(rows: readonly T[]) {
+  const sorted = [...rows].sort((a, b) => compareCodePoints(a.row.materialId, b.row.materialId)); // stable: source order
+  const kept: T[] = [];
+  const conflicts: T[] = [];
+  let repetitions = 0;
+  for (const next of sorted) {
+    const last = kept[kept.length - 1];
+    if (last?.row.materialId !== next.row.materialId) kept.push(next);
+    else if (last.row.structureHash === next.row.structureHash) repetitions++;
+    else conflicts.push(next);
+  }
+  return { kept, conflicts, repetitions };
+}
+
+function conflictRow({ materialId, source, formula, atomicNumbers }: StructureRow): QuarantineRow {
+  return rejectionRow({
+    materialId,
+    source,
+    code: 'duplicate_id',
+    message:
+      `material_id '${materialId}' names another structure already; this one is ${formula} with ` +
+      `${atomicNumbers.length} atoms. Give it an id of its own.`,
+  });
+}
+
+function rejectionRow({ materialId, source, code, message }: Rejection): QuarantineRow {
+  return { material_id: materialId, source, stage: 'snapshot', model: '', code, message };
+}
+
+/** Decoded chunks by key, least recently used out first. */
+class ChunkCache {
+  private readonly chunks = new Map<string, StructureRow[]>();
+
+  constructor(
+    private readonly store: ObjectStore,
+    private readonly work: Work,
+  ) {}
+
+  async rows(key: string): Promise<StructureRow[]> {
+    const known = this.chunks.get(key);
+    const rows = known ?? decodeStructures(await this.store.get(key, this.work));
+    this.chunks.delete(key);
+    this.chunks.set(key, rows);
+    const oldest = this.chunks.keys().next();
+    if (this.chunks.size > CHUNKS_IN_MEMORY && !oldest.done) this.chunks.delete(oldest.value);
+    return rows;
+  }
+}
