@@ -40,8 +40,8 @@ export function structureHash(structure: Structure): string {
   const atoms = Array.from(
     atomicNumbers,
     (z, i) =>
-      `${z} ${coordinate(fractionalCoordinates[3 * i]!)} ${coordinate(fractionalCoordinates[3 * i + 1]!)} ` +
-      `${coordinate(fractionalCoordinates[3 * i + 2]!)}`,
+      `${z} ${coordinate(fractionalCoordinates[3 * i])} ${coordinate(fractionalCoordinates[3 * i + 1])} ` +
+      `${coordinate(fractionalCoordinates[3 * i + 2])}`,
   ).sort();
   const cell = [...lengths.map((l) => quantised(l, LENGTH_STEP)), ...angles.map((a) => quantised(a, ANGLE_STEP))];
   return createHash('sha256')
@@ -52,12 +52,12 @@ export function structureHash(structure: Structure): string {
 /** Lengths |a|, |b|, |c| in Å and angles (b,c), (c,a), (a,b) in degrees. */
 function cellParameters(lattice: Float64Array): { lengths: number[]; angles: number[] } {
   const row = (k: number) => lattice.subarray(3 * k, 3 * k + 3);
-  const dot = (k: number, l: number) => row(k).reduce((sum, x, axis) => sum + x * row(l)[axis]!, 0);
+  const dot = (k: number, l: number) => row(k).reduce((sum, x, axis) => sum + x * row(l)[axis], 0);
   const lengths = [0, 1, 2].map((k) => Math.sqrt(dot(k, k)));
   const angles = [0, 1, 2].map((k) => {
     const l = (k + 1) % 3;
     const m = (k + 2) % 3;
-    const cosine = dot(l, m) / (lengths[l]! * lengths[m]!);
+    const cosine = dot(l, m) / (lengths[l] * lengths[m]);
     return (Math.acos(Math.min(1, Math.max(-1, cosine))) * 180) / Math.PI;
   });
   return { lengths, angles };

@@ -33,16 +33,16 @@ export function lineGraph(list: NeighbourList, angleCutoffAngstrom: number): Lin
 
 function pairEdges(list: NeighbourList): Pick<LineGraph, 'edgeToBond' | 'bondToEdge'> {
   const { count, centres, neighbours, shifts } = list;
-  const atoms = count === 0 ? 0 : centres[count - 1]! + 1;
+  const atoms = count === 0 ? 0 : centres[count - 1] + 1;
   /** First edge of each centre whose block has not been met from the other side. */
   const cursor = new Int32Array(atoms);
-  for (let edge = count - 1; edge >= 0; edge--) cursor[centres[edge]!] = edge;
+  for (let edge = count - 1; edge >= 0; edge--) cursor[centres[edge]] = edge;
   const edgeToBond = new Int32Array(count).fill(-1);
   const bondToEdge = new Int32Array(count >> 1);
   let bonds = 0;
   for (let from = 0, to = 0; from < count; from = to) {
-    const i = centres[from]!;
-    const j = neighbours[from]!;
+    const i = centres[from];
+    const j = neighbours[from];
     while (to < count && centres[to] === i && neighbours[to] === j) to++;
     if (j < i) continue; // met from j's side
     const reverse = cursor[j] ?? count;
@@ -53,9 +53,9 @@ function pairEdges(list: NeighbourList): Pick<LineGraph, 'edgeToBond' | 'bondToE
         opposite < count &&
         centres[opposite] === j &&
         neighbours[opposite] === i &&
-        shifts[3 * opposite] === -shifts[3 * k]! &&
-        shifts[3 * opposite + 1] === -shifts[3 * k + 1]! &&
-        shifts[3 * opposite + 2] === -shifts[3 * k + 2]!;
+        shifts[3 * opposite] === -shifts[3 * k] &&
+        shifts[3 * opposite + 1] === -shifts[3 * k + 1] &&
+        shifts[3 * opposite + 2] === -shifts[3 * k + 2];
       if (!paired) {
         const shift = shifts.subarray(3 * k, 3 * k + 3).join(',');
         throw new RangeError(
@@ -83,10 +83,10 @@ function pairShortEdges(list: NeighbourList, angleCutoff: number): Int32Array {
   const { count, centres, distances } = list;
   const short = new Int32Array(count);
   let shortEdges = 0;
-  for (let edge = 0; edge < count; edge++) if (distances[edge]! < angleCutoff) short[shortEdges++] = edge;
+  for (let edge = 0; edge < count; edge++) if (distances[edge] < angleCutoff) short[shortEdges++] = edge;
   const centreEnd = (from: number): number => {
     let to = from + 1;
-    while (to < shortEdges && centres[short[to]!] === centres[short[from]!]) to++;
+    while (to < shortEdges && centres[short[to]] === centres[short[from]]) to++;
     return to;
   };
   let angles = 0;
