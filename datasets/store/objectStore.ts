@@ -1,8 +1,7 @@
-/** One object of a store. `etag` is opaque; equal etags of one key mean equal bytes. */
+/** One object of a store. */
 export interface ObjectInfo {
   key: string;
   bytes: number;
-  etag: string;
   modified: Date;
 }
 
@@ -31,20 +30,48 @@ export interface ObjectStore {
   readonly url: string;
   /** @throws {ObjectNotFound} */
   get(key: string, options?: StoreOptions): Promise<Uint8Array>;
-  /** Bytes [start, end) of an object. @throws {ObjectNotFound} */
+  /** Bytes [start, end) of an object, fewer where it ends before. @throws {ObjectNotFound} */
   getRange(key: string, start: number, end: number, options?: StoreOptions): Promise<Uint8Array>;
-  /** The object's bytes with the etag they had, for a later {@link putIfMatch}; undefined if there is none. */
+  /**
+   * The object's bytes with their etag, for a later {@link putIfMatch}; undefined if there is none. An etag is opaque; equal
+   * etags of one key mean equal bytes.
+   */
   getWithEtag(key: string, options?: StoreOptions): Promise<{ bytes: Uint8Array; etag: string } | undefined>;
   head(key: string, options?: StoreOptions): Promise<ObjectInfo | undefined>;
   put(key: string, bytes: Uint8Array, options?: StoreOptions): Promise<void>;
   /** Exactly one of any number of racing callers gets 'written'. */
   putIfAbsent(key: string, bytes: Uint8Array, options?: StoreOptions): Promise<'written' | 'exists'>;
-  /** Replaces the object only if it still has `etag`. */
+  /**
+   * Replaces the object only if it still has `etag`; of racing callers with one etag exactly one gets 'written'. A key that is
+   * swapped this way is written by no other operation, after the {@link putIfAbsent} that made it.
+   */
   putIfMatch(key: string, bytes: Uint8Array, etag: string, options?: StoreOptions): Promise<'written' | 'conflict'>;
-  /** Makes `to` the same bytes as `from` without moving them through this process (hard link, CopyObject). */
+  /** Makes `to` the same bytes as `from` without moving them through this process (hard link, CopyObject). @throws {ObjectNotFound} */
   copy(from: string, to: string, options?: StoreOptions): Promise<void>;
-  /** All objects whose key starts with `prefix`, in code-point order of their keys. */
+  /** All objects whose key starts with `prefix` (a string prefix, `''` for all), in code-point order of their keys. */
   list(prefix: string, options?: StoreOptions): AsyncIterable<ObjectInfo>;
   /** Deletes objects; a key that does not exist is no error. */
   delete(keys: readonly string[], options?: StoreOptions): Promise<void>;
+}
+
+/** A store refused an operation for a reason that no retry mends: no space, no permission, no bucket, no credentials. */
+export class StoreRefused extends Error {
+  override readonly name = 'StoreRefused';
+}
+
+/**
+ * Refuses keys that are not `/`-separated, relative, free of `.`, `..`, empty segments and control characters, or that
+ * reach into `.tmp/`, the folder backend's own place. @throws RangeError
+ */
+export function checkKey(key: string): void {
+  const bad =
+    key.split('/').find((segment) => segment === '' || segment === '.' || segment === '..') !== undefined ||
+    /\p{Cc}|\p{Cs}|\\/u.test(key) ||
+    key.startsWith('.tmp/') ||
+    Buffer.byteLength(key) > 1024;
+  if (bad) {
+    throw new RangeError(
+      `datasets: '${key}' is no object key; a key is relative, '/'-separated, at most 1024 bytes, without empty, '.' or '..' segments`,
+    );
+  }
 }
