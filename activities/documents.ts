@@ -24,6 +24,8 @@ export interface ItemTask {
 /** The spec with all defaults and absolute paths, as the client checked it. */
 export interface RequestDocument {
   spec: RunSpec;
+  /** Publish models that are there with another identity anew, and remove the old parts. */
+  replace: boolean;
 }
 
 /** A group of source files that one activity reads. */
@@ -59,6 +61,9 @@ export interface ShardEntry extends PartEntry {
   /** Digest of the exact content of its structures: half of every cache key. */
   content: string;
   atoms: number;
+  /** First and last material id, in code-point order. */
+  first: string;
+  last: string;
 }
 
 /** A structure that could not be processed: a row of the quarantine table. */
@@ -66,7 +71,7 @@ export interface QuarantineRow {
   material_id: string;
   source: string;
   stage: string;
-  model: string;
+  model: string | null;
   code: string;
   message: string;
 }
@@ -93,6 +98,48 @@ export interface PlanDocument {
   spec: RunSpec;
   snapshot: SnapshotDocument;
   models: PlannedModel[];
+}
+
+/** Where the fitting of a basis stands: passed from pass to pass by key. */
+export interface BasisPass {
+  /** Key of the encoded projection. */
+  projection: string;
+  /** BIRCH threshold of the next summaries. */
+  threshold: number;
+  /** Key of the encoded cluster centres, once the leaves are clustered. */
+  centres: string | null;
+}
+
+/** An atom of the snapshot by name. */
+export interface AnchorAtom {
+  material_id: string;
+  atom_index: number;
+  atomic_number: number;
+}
+
+/** A basis: K anchors in order, and how they were chosen. */
+export interface BasisDocument {
+  basis: string;
+  method: string;
+  reference_model: string;
+  anchors: AnchorAtom[];
+  /** Snapshot it was fitted on. */
+  snapshot: string;
+  parameters: Record<string, string | number>;
+}
+
+/** Everything one model has in a snapshot and basis, once all its shards are done. */
+export interface ModelParts {
+  model: string;
+  embeddings: PartEntry[];
+  coordinates: PartEntry[];
+  structure_vectors: PartEntry[];
+  anchor_vectors: PartEntry;
+  structures: number;
+  atoms: number;
+  quarantine: QuarantineRow[];
+  /** Digest of the coordinate parts in shard order: what pairs depend on. */
+  digest: string;
 }
 
 /** What the workflow needs of a plan: counts and ids. */

@@ -4,13 +4,12 @@ import { decodeStructures } from '../datasets/tables/structures.js';
 import { encodeEmbeddings } from '../datasets/tables/embeddings.js';
 import { offsetsOfCounts } from '../datasets/tables/atomVectors.js';
 import type { Tally } from '../workflows/progress.js';
-import { tallyOf, type ItemTask, type ModelIdentity, type PartEntry, type QuarantineRow, type ShardEntry } from './documents.js';
+import { tallyOf, type ItemTask, type ModelIdentity, type PlanDocument, type RunRef, type PartEntry, type QuarantineRow, type ShardEntry } from './documents.js';
 import type { Work } from './heartbeat.js';
-import { receiptOf, type Receipt } from './receipts.js';
 import type { Runs } from './runs.js';
 
 /** What embedding one shard left behind. */
-export interface EmbedReceipt extends Receipt {
+export interface EmbedReceipt {
   /** The part under the leaf of the snapshot that computed it first; null when no structure of the shard was accepted. */
   outputs: { embeddings: PartEntry | null; moments: PartEntry | null };
   structures: number;
@@ -35,7 +34,7 @@ export function embedStage(runs: Runs) {
       const shard = await runs.shard(run, snapshot, item);
       const key = embedKey(shard, planned.identity);
       const partKey = (sha256: string) => keys.embeddingsPart(snapshot, planned.id, item, sha256);
-      const known = await receiptOf<EmbedReceipt>(store, 'embed', key, work);
+      const known = await runs.receipt<EmbedReceipt>(store, 'embed', key, work);
       if (known) {
         const { embeddings } = known.outputs;
         if (embeddings) await runs.place(store, embeddings, partKey(embeddings.sha256), work);
@@ -79,7 +78,7 @@ export function embedStage(runs: Runs) {
         const part = encodeEmbeddings(rows, { model: planned.id, layer: resolved.card.embedding.layer, ...stringified(planned.identity) });
         receipt.outputs.embeddings = await runs.putPart(store, partKey, part, receipt.atoms, work);
         const moments = await runs.deps.compute.call('moments', { x: result.embedding, dim: result.dim }, { signal: work.signal });
-        receipt.outputs.moments = await runs.putPart(store, (sha) => keys.moments(sha), moments, 1, work);
+        receipt.outputs.moments = await runs.putPart(store, keys.moments, moments, 1, work);
       }
       await runs.putReceipt(store, 'embed', key, receipt, work);
       const { runSeconds, threadSeconds } = result.timing;
@@ -92,6 +91,26 @@ export function embedStage(runs: Runs) {
       });
     },
   };
+}
+
+/** The receipt of an embedded shard, with its part under the leaf of this run's snapshot. */
+export async function embedReceipt(
+  runs: Runs,
+  run: RunRef,
+  plan: PlanDocument,
+  model: string,
+  index: number,
+  work: Work,
+): Promise<EmbedReceipt> {
+  const { snapshot } = plan.snapshot;
+  const shard = await runs.shard(run, snapshot, index);
+  const { identity } = runs.planned(plan, model);
+  const receipt = await runs.receipt<EmbedReceipt>(runs.store(run), 'embed', embedKey(shard, identity), work);
+  if (!receipt) throw new Error(`activities: shard ${index} of ${snapshot} is not embedded with ${model}`);
+  const { embeddings, moments } = receipt.outputs;
+  if (!embeddings) return receipt;
+  const key = keys.embeddingsPart(snapshot, model, index, embeddings.sha256);
+  return { ...receipt, outputs: { embeddings: { ...embeddings, key }, moments } };
 }
 
 function stringified(identity: ModelIdentity): Record<string, string> {

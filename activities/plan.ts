@@ -12,11 +12,11 @@ export function planStage(runs: Runs) {
   return {
     /** Writes the plan of a run over `snapshot`. Refuses a model that is already published with another identity. */
     async planRun(run: RunRef, snapshot: string, work: Work): Promise<PlanSummary> {
-      const { spec } = await runs.request(run);
+      const { spec, replace } = await runs.request(run);
       const store = runs.store(run);
       const models = await planModels(runs, run);
       for (const { id, identity } of models)
-        await claimModel(store, snapshot, id, { ...identity }, { replace: spec.replace, signal: work.signal });
+        await claimModel(store, snapshot, id, { ...identity }, { replace, signal: work.signal });
 
       const plan: PlanDocument = { spec, snapshot: await runs.snapshot(run, snapshot), models };
       const passes = ['direct', 'farthest-point', 'kmeans++'].includes(spec.basis.method);

@@ -170,7 +170,7 @@ export function snapshotStage(runs: Runs) {
         for (const [index, shard] of placed.shards.entries()) {
           const rows: StructureRow[] = [];
           for (const { chunk, row } of shard.rows) rows.push((await decoded.rows(chunks[chunk]!.key))[row]!);
-          const bytes = encodeStructures(rows, { table: 'structures', snapshot, shard: String(index) });
+          const bytes = encodeStructures(rows);
           const sha256 = sha256Hex(bytes);
           const key = keys.structuresPart(snapshot, index, sha256);
           await store.putIfAbsent(key, bytes, work);
@@ -181,6 +181,8 @@ export function snapshotStage(runs: Runs) {
             sha256,
             content: shard.content,
             atoms: shard.atoms,
+            first: rows[0]!.materialId,
+            last: rows[rows.length - 1]!.materialId,
           });
           if (list.length === SHARDS_PER_LIST || index === placed.shards.length - 1) {
             await writeJson(store, keys.shardList(snapshot, Math.floor(index / SHARDS_PER_LIST)), list, work);
@@ -356,7 +358,7 @@ function conflictRow({ materialId, source, formula, atomicNumbers }: StructureRo
 }
 
 function rejectionRow({ materialId, source, code, message }: Rejection): QuarantineRow {
-  return { material_id: materialId, source, stage: 'snapshot', model: '', code, message };
+  return { material_id: materialId, source, stage: 'snapshot', model: null, code, message };
 }
 
 /** Decoded chunks by key, least recently used out first. */

@@ -1,0 +1,276 @@
+import { canonicalJsonBytes } from '../datasets/canonicalJson.js';
+import { digestJson } from '../datasets/digest.js';
+import { keys } from '../datasets/keys.js';
+import { anchorsTable } from '../datasets/tables/anchors.js';
+import { decodeEmbeddings } from '../datasets/tables/embeddings.js';
+import type { AtomVectors } from '../datasets/tables/atomVectors.js';
+import { decodeStructures } from '../datasets/tables/structures.js';
+import type { Tally } from '../workflows/progress.js';
+import {
+  tallyOf,
+  type AnchorAtom,
+  type BasisDocument,
+  type BasisPass,
+  type ItemTask,
+  type PartEntry,
+  type PlanDocument,
+  type RunRef,
+} from './documents.js';
+import { embedReceipt } from './embed.js';
+import { invalidInput } from './failures.js';
+import type { Work } from './heartbeat.js';
+import { anchorCount, referenceModel } from './plan.js';
+import type { Runs } from './runs.js';
+import { mergedMoments } from './statistics.js';
+
+/** BIRCH as maml sets it: the first threshold; METHOD step 3. */
+const FIRST_THRESHOLD = 0.3;
+/** Rows that policies without a distributed form look at: those with the lowest hash. */
+const POLICY_ROWS = 50_000;
+
+interface OnePart {
+  outputs: { part: PartEntry | null };
+}
+
+/** The basis stage: from merged statistics to K anchors; no activity ever holds all atoms. */
+export function basisStage(runs: Runs) {
+  return {
+    /** Scaling and principal components of the reference model's embeddings. */
+    async fitProjection(run: RunRef, work: Work): Promise<{ key: string }> {
+      const { spec } = await runs.plan(run);
+      const store = runs.store(run);
+      const moments = await mergedMoments(runs, run, referenceModel(spec), work);
+      const projection = await runs.deps.compute.call(
+        'fitProjection',
+        { moments: await store.get(moments.key, work) },
+        { signal: work.signal },
+      );
+      const part = await runs.putPart(store, keys.working, projection, 1, work);
+      return { key: await runs.write(run, 'passes', { projection: part.key, threshold: FIRST_THRESHOLD, centres: null }) };
+    },
+
+    /** Compresses one shard to its BIRCH leaves. */
+    async summarise(task: ItemTask, work: Work): Promise<Tally> {
+      const { run, argument } = task;
+      const store = runs.store(run);
+      const pass = await runs.pass(run, argument);
+      const { part, key } = await referencePart(runs, task, work);
+      const receiptKey = digestJson({ embeddings: key, projection: pass.projection, threshold: pass.threshold });
+      if (await runs.receipt<OnePart>(store, 'summarise', receiptKey, work)) return tallyOf({ reused: 1 });
+      let leaves: PartEntry | null = null;
+      if (part) {
+        const { vectors, dim } = decodeEmbeddings(await store.get(part.key, work));
+        const projection = await store.get(pass.projection, work);
+        const bytes = await runs.deps.compute.call(
+          'summarise',
+          { x: vectors, dim, projection, threshold: pass.threshold },
+          { signal: work.signal },
+        );
+        leaves = await runs.putPart(store, keys.working, bytes, 1, work);
+      }
+      await runs.putReceipt<OnePart>(store, 'summarise', receiptKey, { outputs: { part: leaves } }, work);
+      return tallyOf({});
+    },
+
+    /** Clusters the leaves of all shards into K groups, or asks for summaries with a smaller threshold. */
+    async clusterLeaves(
+      run: RunRef,
+      passKey: string,
+      work: Work,
+    ): Promise<{ status: 'clustered' | 'refit'; key: string }> {
+      const plan = await runs.plan(run);
+      const store = runs.store(run);
+      const pass = await runs.pass(run, passKey);
+      const leaves: Uint8Array[] = [];
+      for (let item = 0; item < plan.snapshot.shards; item++) {
+        const { key } = await referencePart(runs, { run, model: null, item, argument: passKey }, work);
+        const receiptKey = digestJson({ embeddings: key, projection: pass.projection, threshold: pass.threshold });
+        const receipt = await runs.receipt<OnePart>(store, 'summarise', receiptKey, work);
+        if (!receipt) throw new Error(`activities: shard ${item} is not summarised`);
+        if (receipt.outputs.part) leaves.push(await store.get(receipt.outputs.part.key, work));
+        work.beat({ shard: item });
+      }
+      const result = await runs.deps.compute.call(
+        'clusterLeaves',
+        { leaves, anchors: anchorCount(plan.spec), threshold: pass.threshold, center: plan.spec.basis.center },
+        { signal: work.signal },
+      );
+      const next: BasisPass =
+        result.status === 'refit'
+          ? { ...pass, threshold: result.threshold }
+          : { ...pass, centres: (await runs.putPart(store, keys.working, result.centres, 1, work)).key };
+      return { status: result.status, key: await runs.write(run, 'passes', next) };
+    },
+
+    /** Nominates this shard's atoms for each cluster, leaving out structures that some model of the run cannot embed. */
+    async nominate(task: ItemTask, work: Work): Promise<Tally> {
+      const { run, argument, item } = task;
+      const store = runs.store(run);
+      const pass = await runs.pass(run, argument);
+      if (!pass.centres) throw new Error(`activities: pass ${argument} has no centres`);
+      const { part, key } = await referencePart(runs, task, work);
+      const excluded = await unusable(runs, run, item, work);
+      const receiptKey = digestJson({ embeddings: key, centres: pass.centres, excluded: [...excluded].sort() });
+      if (await runs.receipt<OnePart>(store, 'nominate', receiptKey, work)) return tallyOf({ reused: 1 });
+      let nominations: PartEntry | null = null;
+      if (part) {
+        const rows = without(decodeEmbeddings(await store.get(part.key, work)), excluded);
+        const [projection, centres] = await Promise.all([
+          store.get(pass.projection, work),
+          store.get(pass.centres, work),
+        ]);
+        const bytes = await runs.deps.compute.call('nominate', { rows, projection, centres }, { signal: work.signal });
+        nominations = await runs.putPart(store, keys.working, bytes, 1, work);
+      }
+      await runs.putReceipt<OnePart>(store, 'nominate', receiptKey, { outputs: { part: nominations } }, work);
+      await runs.putReceipt(store, 'nominated', nominatedKey(run, argument, item), { receipt: receiptKey, outputs: {} }, work);
+      return tallyOf({});
+    },
+
+    /** Decides the anchors, whatever the method, and writes the basis. */
+    async chooseAnchors(run: RunRef, passKey: string, work: Work): Promise<{ basis: string }> {
+      const plan = await runs.plan(run);
+      const { spec } = plan;
+      const store = runs.store(run);
+      const atoms =
+        spec.basis.method === 'direct'
+          ? await directAnchors(runs, run, plan, passKey, work)
+          : spec.basis.method === 'explicit'
+            ? await explicitAnchors(runs, run, plan, work)
+            : await policyAnchors(runs, run, plan, work);
+      const basis = digestJson(atoms.map(({ material_id, atom_index }) => [material_id, atom_index])).slice(0, 16);
+      const document: BasisDocument = {
+        basis,
+        method: spec.basis.method,
+        reference_model: referenceModel(spec),
+        anchors: atoms,
+        snapshot: plan.snapshot.snapshot,
+        parameters: { center: spec.basis.center, seed: spec.basis.seed },
+      };
+      const rows = atoms.map((atom, anchor) => ({ anchor, ...atom }));
+      await store.putIfAbsent(keys.anchors(basis), await anchorsTable.encode(rows), work);
+      await store.putIfAbsent(keys.basisDocument(basis), canonicalJsonBytes(document), work);
+      return { basis };
+    },
+  };
+}
+
+/** The reference model's part of a shard; `key` stands for it in receipts, also when it is empty. */
+async function referencePart(runs: Runs, { run, item }: ItemTask, work: Work) {
+  const plan = await runs.plan(run);
+  const { outputs } = await embedReceipt(runs, run, plan, referenceModel(plan.spec), item, work);
+  return { part: outputs.embeddings, key: outputs.embeddings?.sha256 ?? `empty:${item}` };
+}
+
+/** Structures of a shard that some model of the run quarantined: they must not become anchors. */
+async function unusable(runs: Runs, run: RunRef, item: number, work: Work): Promise<Set<string>> {
+  const plan = await runs.plan(run);
+  const ids = new Set<string>();
+  for (const { id } of plan.models)
+    for (const row of (await embedReceipt(runs, run, plan, id, item, work)).quarantine) ids.add(row.material_id);
+  return ids;
+}
+
+/** The rows of structures that are not excluded. */
+function without(rows: AtomVectors, excluded: ReadonlySet<string>): AtomVectors {
+  if (!rows.materialIds.some((id) => excluded.has(id))) return rows;
+  const { dim } = rows;
+  const kept = rows.materialIds.map((_, s) => s).filter((s) => !excluded.has(rows.materialIds[s]!));
+  const offsets = new Int32Array(kept.length + 1);
+  kept.forEach((s, i) => (offsets[i + 1] = offsets[i]! + rows.offsets[s + 1]! - rows.offsets[s]!));
+  const vectors = new Float32Array(offsets[kept.length]! * dim);
+  const atomicNumbers = new Int32Array(offsets[kept.length]!);
+  kept.forEach((s, i) => {
+    const [from, to] = [rows.offsets[s]!, rows.offsets[s + 1]!];
+    vectors.set(rows.vectors.subarray(from * dim, to * dim), offsets[i]! * dim);
+    atomicNumbers.set(rows.atomicNumbers.subarray(from, to), offsets[i]);
+  });
+  return { materialIds: kept.map((s) => rows.materialIds[s]!), offsets, atomicNumbers, vectors, dim };
+}
+
+function nominatedKey(run: RunRef, pass: string, item: number): string {
+  return digestJson({ plan: run.document, pass, item });
+}
+
+async function directAnchors(runs: Runs, run: RunRef, plan: PlanDocument, passKey: string, work: Work): Promise<AnchorAtom[]> {
+  const store = runs.store(run);
+  const nominations: Uint8Array[] = [];
+  for (let item = 0; item < plan.snapshot.shards; item++) {
+    const pointer = await runs.receipt<{ receipt: string; outputs: object }>(store, 'nominated', nominatedKey(run, passKey, item), work);
+    const receipt = pointer && (await runs.receipt<OnePart>(store, 'nominate', pointer.receipt, work));
+    if (!receipt) throw new Error(`activities: shard ${item} nominated nothing yet`);
+    if (receipt.outputs.part) nominations.push(await store.get(receipt.outputs.part.key, work));
+    work.beat({ shard: item });
+  }
+  const chosen = await runs.deps.compute.call('chooseAnchors', { nominations }, { signal: work.signal });
+  return nameElements(runs, run, plan, chosen, work);
+}
+
+async function explicitAnchors(runs: Runs, run: RunRef, plan: PlanDocument, work: Work): Promise<AnchorAtom[]> {
+  const list = plan.spec.basis.anchors;
+  if (!Array.isArray(list)) throw invalidInput('basis.anchors must be a list for method explicit');
+  return nameElements(
+    runs,
+    run,
+    plan,
+    list.map((text) => {
+      const colon = text.lastIndexOf(':');
+      return { materialId: text.slice(0, colon), atomIndex: Number(text.slice(colon + 1)) };
+    }),
+    work,
+  );
+}
+
+/** Policies that look at a bounded sample of rows (random ones look at names only). */
+async function policyAnchors(runs: Runs, run: RunRef, plan: PlanDocument, work: Work): Promise<AnchorAtom[]> {
+  const { basis } = plan.spec;
+  const model = referenceModel(plan.spec);
+  const store = runs.store(run);
+  const parts: AtomVectors[] = [];
+  let kept = 0;
+  for (let item = 0; item < plan.snapshot.shards; item++) {
+    const { embeddings } = (await embedReceipt(runs, run, plan, model, item, work)).outputs;
+    if (!embeddings) continue;
+    const rows = without(decodeEmbeddings(await store.get(embeddings.key, work)), await unusable(runs, run, item, work));
+    parts.push(rows);
+    kept += rows.atomicNumbers.length;
+    if (kept > 2 * POLICY_ROWS) {
+      const merged = await runs.deps.compute.call('lowestHashRows', { parts, rows: POLICY_ROWS, seed: basis.seed }, { signal: work.signal });
+      parts.splice(0, parts.length, ...merged);
+      kept = POLICY_ROWS;
+    }
+    work.beat({ shard: item });
+  }
+  const chosen = await runs.deps.compute.call(
+    'policyAnchors',
+    { parts, method: basis.method, anchors: anchorCount(plan.spec), seed: basis.seed },
+    { signal: work.signal },
+  );
+  return nameElements(runs, run, plan, chosen, work);
+}
+
+/** Adds the element of each atom from the snapshot. @throws a final failure for an atom that is not in it */
+async function nameElements(
+  runs: Runs,
+  run: RunRef,
+  plan: PlanDocument,
+  atoms: readonly { materialId: string; atomIndex: number }[],
+  work: Work,
+): Promise<AnchorAtom[]> {
+  const store = runs.store(run);
+  const wanted = new Map<string, Uint8Array | null>(atoms.map(({ materialId }) => [materialId, null]));
+  for (const [item, ids] of await runs.shardsOf(run, plan, [...wanted.keys()])) {
+    const shard = await runs.shard(run, plan.snapshot.snapshot, item);
+    for (const row of decodeStructures(await store.get(shard.key, work)))
+      if (ids.has(row.materialId)) wanted.set(row.materialId, row.atomicNumbers);
+  }
+  return atoms.map(({ materialId, atomIndex }) => {
+    const atomicNumber = wanted.get(materialId)?.[atomIndex];
+    if (atomicNumber === undefined)
+      throw invalidInput(
+        `basis.anchors: '${materialId}:${atomIndex}' is not an atom of the snapshot; name atoms of structures in the ` +
+          'sources, counting from 0 in source order',
+      );
+    return { material_id: materialId, atom_index: atomIndex, atomic_number: atomicNumber };
+  });
+}

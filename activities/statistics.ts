@@ -1,0 +1,70 @@
+import { digestJson } from '../datasets/digest.js';
+import { keys } from '../datasets/keys.js';
+import { MERGE_FAN_IN } from '../config/names.js';
+import type { Tally } from '../workflows/progress.js';
+import { tallyOf, type ItemTask, type PartEntry, type PlanDocument, type RunRef } from './documents.js';
+import { embedReceipt } from './embed.js';
+import type { Work } from './heartbeat.js';
+import type { Runs } from './runs.js';
+
+interface StatisticsReceipt {
+  outputs: { moments: PartEntry | null };
+}
+
+/** The statistics stage: a tree that merges partial moments, {@link MERGE_FAN_IN} at a time, always in shard order. */
+export function statisticsStage(runs: Runs) {
+  return {
+    /** Merges group `item` of level `argument`; level 0 merges shards, level l merges groups of level l - 1. */
+    async statistics({ run, model, item, argument }: ItemTask, work: Work): Promise<Tally> {
+      const plan = await runs.plan(run);
+      const { id } = runs.planned(plan, model);
+      const level = Number(argument);
+      const store = runs.store(run);
+      const key = groupKey(run, id, level, item);
+      if (await runs.receipt<StatisticsReceipt>(store, 'statistics', key, work)) return tallyOf({ reused: 1 });
+
+      const inputs = groupsAt(plan, level - 1);
+      const parts: Uint8Array[] = [];
+      for (let i = item * MERGE_FAN_IN; i < Math.min(inputs, (item + 1) * MERGE_FAN_IN); i++) {
+        const entry =
+          level === 0
+            ? (await embedReceipt(runs, run, plan, id, i, work)).outputs.moments
+            : (await groupReceipt(runs, run, id, level - 1, i, work)).outputs.moments;
+        if (entry) parts.push(await store.get(entry.key, work));
+      }
+      let moments: PartEntry | null = null;
+      if (parts.length > 0) {
+        const merged = await runs.deps.compute.call('mergeMoments', parts, { signal: work.signal });
+        moments = await runs.putPart(store, keys.moments, merged, 1, work);
+      }
+      await runs.putReceipt<StatisticsReceipt>(store, 'statistics', key, { outputs: { moments } }, work);
+      return tallyOf({});
+    },
+  };
+}
+
+/** The moments of all embeddings of a model. @throws when the model embedded nothing */
+export async function mergedMoments(runs: Runs, run: RunRef, model: string, work: Work): Promise<PartEntry> {
+  const plan = await runs.plan(run);
+  let level = 0;
+  while (groupsAt(plan, level) > 1) level++;
+  const { moments } = (await groupReceipt(runs, run, model, level, 0, work)).outputs;
+  if (!moments) throw new Error(`activities: model ${model} embedded no structure; there is nothing to fit a basis on`);
+  return moments;
+}
+
+/** Number of groups at a level; level -1 are the shards. */
+function groupsAt(plan: PlanDocument, level: number): number {
+  return Math.ceil(plan.snapshot.shards / MERGE_FAN_IN ** (level + 1));
+}
+
+function groupKey(run: RunRef, model: string, level: number, group: number): string {
+  return digestJson({ plan: run.document, model, level, group });
+}
+
+async function groupReceipt(runs: Runs, run: RunRef, model: string, level: number, group: number, work: Work) {
+  const key = groupKey(run, model, level, group);
+  const receipt = await runs.receipt<StatisticsReceipt>(runs.store(run), 'statistics', key, work);
+  if (!receipt) throw new Error(`activities: statistics of ${model}, level ${level}, group ${group} are missing`);
+  return receipt;
+}
