@@ -31,7 +31,7 @@ async function bundleWorkflows(): Promise<void> {
   const bundle = join(dist, 'workflows/bundle.js');
   const key = join(dist, 'workflows/bundle.inputs');
   const inputs = createHash('sha256');
-  for (const file of globSync('{workflows,config,activities}/**/*.js', {
+  for (const file of globSync('{workflows,config}/**/*.js', {
     cwd: dist,
     ignore: ['workflows/bundle.js'],
   }).sort()) {
@@ -61,8 +61,7 @@ function copyAssets(): void {
 }
 
 sweep();
-if (existsSync(join(dist, 'workflows/index.js'))) await bundleWorkflows();
-else process.stderr.write('workflow bundle: left out, there is no workflows/index.ts yet\n');
+await bundleWorkflows();
 copyAssets();
 const command = join(dist, 'cli/main.js');
 if (existsSync(command)) chmodSync(command, 0o755);

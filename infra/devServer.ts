@@ -23,7 +23,7 @@ import { ensureTemporal } from './toolchain.js';
 
 /** Options of {@link startDevServer}. */
 export interface DevServerOptions {
-  /** Folder of the database, ports, log and leases; one server a folder. See `stateFolder()`. */
+  /** Folder of the database, ports, log and leases; one server a folder. */
   stateDir: string;
   /** Custom search attributes that must exist, name to type. */
   searchAttributes?: SearchAttributes;
@@ -100,7 +100,7 @@ export async function holdDevServer(stateDir: string): Promise<() => Promise<voi
   const lease = await locked(
     stateDir,
     () => undefined,
-    async () => takeLease(leaseFolder(stateDir)),
+    () => takeLease(leaseFolder(stateDir)),
   );
   return () => release(stateDir, lease);
 }
@@ -110,7 +110,7 @@ export function isDevServerHeld(stateDir: string): Promise<boolean> {
   return locked(
     stateDir,
     () => undefined,
-    async () => liveLeases(leaseFolder(stateDir)) > 0,
+    () => liveLeases(leaseFolder(stateDir)) > 0,
   );
 }
 
@@ -237,7 +237,7 @@ function openLog(stateDir: string): number {
   return openSync(path, 'a');
 }
 
-function locked<T>(stateDir: string, onProgress: OnProgress, work: () => Promise<T>): Promise<T> {
+function locked<T>(stateDir: string, onProgress: OnProgress, work: () => T | Promise<T>): Promise<T> {
   const onWait = (pid: number) => onProgress(`waiting for process ${pid}, which starts or stops the Temporal server`);
   return withFileLock(join(stateDir, 'server.lock'), work, { onWait });
 }

@@ -21,7 +21,7 @@ export interface FileLockOptions {
  */
 export async function withFileLock<T>(
   folder: string,
-  work: () => Promise<T>,
+  work: () => T | Promise<T>,
   options: FileLockOptions = {},
 ): Promise<T> {
   mkdirSync(folder, { recursive: true });

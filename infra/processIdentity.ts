@@ -30,9 +30,10 @@ function startedOnLinux(pid: number): string | null {
     return null; // no such process
   }
   // "pid (name) state ppid …": the name may hold spaces and brackets, so count from the last one. proc(5): state is field 3,
-  // starttime (clock ticks since boot) field 22.
+  // num_threads field 20, starttime (clock ticks since boot) field 22.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  if (fields[0] === 'Z' || fields[0] === 'X') return null;
+  // A killed process of many threads is a zombie first and gives up its ports and file locks with its last thread.
+  if (fields[0] === 'X' || (fields[0] === 'Z' && Number(fields[17]) <= 1)) return null;
   const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
   return `${boot}/${fields[19]}`;
 }

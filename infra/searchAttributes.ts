@@ -1,20 +1,19 @@
 import { Connection } from '@temporalio/client';
-import { SearchAttributeType } from '@temporalio/common';
 import proto from '@temporalio/proto';
 
-/** Custom search attributes, name to type. */
-export type SearchAttributes = Readonly<Record<string, SearchAttributeType>>;
-
 const { IndexedValueType } = proto.temporal.api.enums.v1;
-const indexedType: Record<SearchAttributeType, number> = {
-  [SearchAttributeType.TEXT]: IndexedValueType.INDEXED_VALUE_TYPE_TEXT,
-  [SearchAttributeType.KEYWORD]: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
-  [SearchAttributeType.INT]: IndexedValueType.INDEXED_VALUE_TYPE_INT,
-  [SearchAttributeType.DOUBLE]: IndexedValueType.INDEXED_VALUE_TYPE_DOUBLE,
-  [SearchAttributeType.BOOL]: IndexedValueType.INDEXED_VALUE_TYPE_BOOL,
-  [SearchAttributeType.DATETIME]: IndexedValueType.INDEXED_VALUE_TYPE_DATETIME,
-  [SearchAttributeType.KEYWORD_LIST]: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD_LIST,
-};
+const INDEXED_TYPES = {
+  Text: IndexedValueType.INDEXED_VALUE_TYPE_TEXT,
+  Keyword: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+  Int: IndexedValueType.INDEXED_VALUE_TYPE_INT,
+  Double: IndexedValueType.INDEXED_VALUE_TYPE_DOUBLE,
+  Bool: IndexedValueType.INDEXED_VALUE_TYPE_BOOL,
+  Datetime: IndexedValueType.INDEXED_VALUE_TYPE_DATETIME,
+  KeywordList: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD_LIST,
+} as const;
+
+/** Custom search attributes, name to type, the types as Temporal's command line and UI write them. */
+export type SearchAttributes = Readonly<Record<string, keyof typeof INDEXED_TYPES>>;
 
 /**
  * Registers the attributes that the namespace lacks, so that a server started by an older koine serves a newer one.
@@ -33,10 +32,11 @@ export async function registerSearchAttributes(
     const missing: Record<string, number> = {};
     for (const [name, type] of Object.entries(wanted)) {
       const present = customAttributes[name];
-      if (present === undefined) missing[name] = indexedType[type];
-      else if (present !== indexedType[type]) {
+      if (present === undefined) missing[name] = INDEXED_TYPES[type];
+      else if (present !== INDEXED_TYPES[type]) {
+        const has = Object.entries(INDEXED_TYPES).find(([, value]) => value === present)?.[0] ?? `type ${present}`;
         throw new Error(
-          `search attribute ${name} of namespace ${namespace} at ${address} is ${IndexedValueType[present]}, koine needs ${type}`,
+          `search attribute ${name} of namespace ${namespace} at ${address} is ${has}; koine needs ${type}`,
         );
       }
     }

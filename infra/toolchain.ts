@@ -20,7 +20,7 @@ import { createRequire } from 'node:module';
 import { basename, delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { cacheFolder } from './folders.js';
+import { cacheFolder } from './cacheFolder.js';
 import { provision, runReporting, type OnProgress } from './provision.js';
 
 /** Tools that koine does not get from npm, at the versions it is tested with. */
@@ -230,8 +230,8 @@ async function temporalProblem(path: string): Promise<string | null> {
 
 function newerOrEqual(version: string, least: string): boolean {
   const [a, b] = [version, least].map((text) => text.split('.').map(Number));
-  const differs = a!.findIndex((part, i) => part !== b![i]);
-  return differs === -1 || a![differs]! > b![differs]!;
+  const differs = a.findIndex((part, i) => part !== b[i]);
+  return differs === -1 || a[differs] > b[differs];
 }
 
 /** Lets the SDK fetch the pinned CLI, in a process of its own: it starts the server once, and would install a Runtime. */
