@@ -112,8 +112,8 @@ const fields = z.strictObject({
     rms_relative_embedding_error_vs_native_float64: relativeError.optional(),
     native_float32_vs_float64_relative: relativeError.optional(),
     /**
-     * Largest error accepted on every structure when parity is checked again; for networks whose official graph cannot be
-     * reproduced edge for edge. Default: see `parity.ts`.
+     * Largest error accepted when parity is checked again, for networks whose official graph cannot be reproduced edge for
+     * edge. Default: `PARITY_GATES`.
      */
     tolerance: z.number().positive().optional(),
   }),
@@ -175,6 +175,9 @@ export const ModelCard = fields.superRefine((card, context) => {
   const lineGraph = LINE_GRAPH_INPUTS.filter((name) => name in card.inputs);
   if (lineGraph.length > 0 && card.angle_cutoff_angstrom === null) {
     complain(['angle_cutoff_angstrom'], `give it in Å: the network takes ${lineGraph.join(', ')}`);
+  }
+  if (lineGraph.length > 0 && card.max_neighbours !== null) {
+    complain(['max_neighbours'], 'must be null: a line graph needs every edge together with its reverse');
   }
 
   const embedding = card.outputs['node_embedding'];

@@ -1,3 +1,4 @@
+import { elementSymbol } from '../structures/elements.js';
 import { lineGraph, type LineGraph } from '../structures/lineGraph.js';
 import { neighbourList, type NeighbourList } from '../structures/neighbours.js';
 import type { Structure } from '../structures/structure.js';
@@ -117,7 +118,7 @@ export function buildGroup(
   let open: Graph[] = [];
   let edges = 0;
   for (const [position, crystal] of structures.entries()) {
-    const index = indices[position]!;
+    const index = indices[position];
     const list = neighbourList(crystal, card.cutoff_angstrom, card.max_neighbours ?? undefined);
     const refused = card.isolated_atoms === 'reject' ? refuseIsolated(index, crystal, list, card) : undefined;
     if (refused) {
@@ -147,7 +148,7 @@ export function* buildBatches(
   if (rejections.length > 0) yield { batches: [], rejections };
   for (const group of groups) {
     yield buildGroup(
-      group.map((index) => structures[index]!),
+      group.map((index) => structures[index]),
       group,
       card,
       budget,
@@ -174,10 +175,10 @@ function pack(graphs: readonly Graph[], card: ModelCard): GraphBatch {
   const bondOffsets = new Int32Array(graphs.length + 1);
   const angleOffsets = new Int32Array(graphs.length + 1);
   for (const [s, { crystal, list, line }] of graphs.entries()) {
-    atomOffsets[s + 1] = atomOffsets[s]! + crystal.atomicNumbers.length;
-    edgeOffsets[s + 1] = edgeOffsets[s]! + list.count;
-    bondOffsets[s + 1] = bondOffsets[s]! + (line?.bondToEdge.length ?? 0);
-    angleOffsets[s + 1] = angleOffsets[s]! + (line ? line.angleIndex.length / 2 : 0);
+    atomOffsets[s + 1] = atomOffsets[s] + crystal.atomicNumbers.length;
+    edgeOffsets[s + 1] = edgeOffsets[s] + list.count;
+    bondOffsets[s + 1] = bondOffsets[s] + (line?.bondToEdge.length ?? 0);
+    angleOffsets[s + 1] = angleOffsets[s] + (line ? line.angleIndex.length / 2 : 0);
   }
   const atoms = atomOffsets.at(-1)!;
   const edges = edgeOffsets.at(-1)!;
@@ -187,39 +188,39 @@ function pack(graphs: readonly Graph[], card: ModelCard): GraphBatch {
   const write: Record<InputName, () => BigInt64Array<ArrayBuffer> | Float32Array<ArrayBuffer>> = {
     atomic_numbers: () =>
       int64(atoms, (set) => {
-        for (const [s, { crystal }] of graphs.entries()) set(atomOffsets[s]!, crystal.atomicNumbers, 0);
+        for (const [s, { crystal }] of graphs.entries()) set(atomOffsets[s], crystal.atomicNumbers, 0);
       }),
     structure_index: () =>
       int64(atoms, (set) => {
         for (const [s, { crystal }] of graphs.entries())
-          set(atomOffsets[s]!, new Uint8Array(crystal.atomicNumbers.length), s);
+          set(atomOffsets[s], new Uint8Array(crystal.atomicNumbers.length), s);
       }),
     edge_index: () =>
       int64(2 * edges, (set) => {
         for (const [s, { list }] of graphs.entries()) {
-          set(edgeOffsets[s]!, list.centres, atomOffsets[s]!);
-          set(edges + edgeOffsets[s]!, list.neighbours, atomOffsets[s]!);
+          set(edgeOffsets[s], list.centres, atomOffsets[s]);
+          set(edges + edgeOffsets[s], list.neighbours, atomOffsets[s]);
         }
       }),
     edge_vectors: () => {
       const vectors = new Float32Array(3 * edges);
-      for (const [s, { list }] of graphs.entries()) vectors.set(list.vectors, 3 * edgeOffsets[s]!);
+      for (const [s, { list }] of graphs.entries()) vectors.set(list.vectors, 3 * edgeOffsets[s]);
       return vectors;
     },
     edge_to_bond: () =>
       int64(edges, (set) => {
-        for (const [s, { line }] of graphs.entries()) set(edgeOffsets[s]!, line!.edgeToBond, bondOffsets[s]!);
+        for (const [s, { line }] of graphs.entries()) set(edgeOffsets[s], line!.edgeToBond, bondOffsets[s]);
       }),
     bond_to_edge: () =>
       int64(bonds, (set) => {
-        for (const [s, { line }] of graphs.entries()) set(bondOffsets[s]!, line!.bondToEdge, edgeOffsets[s]!);
+        for (const [s, { line }] of graphs.entries()) set(bondOffsets[s], line!.bondToEdge, edgeOffsets[s]);
       }),
     angle_index: () =>
       int64(2 * angles, (set) => {
         for (const [s, { line }] of graphs.entries()) {
           const half = line!.angleIndex.length / 2;
-          set(angleOffsets[s]!, line!.angleIndex.subarray(0, half), edgeOffsets[s]!);
-          set(angles + angleOffsets[s]!, line!.angleIndex.subarray(half), edgeOffsets[s]!);
+          set(angleOffsets[s], line!.angleIndex.subarray(0, half), edgeOffsets[s]);
+          set(angles + angleOffsets[s], line!.angleIndex.subarray(half), edgeOffsets[s]);
         }
       }),
   };
@@ -239,7 +240,7 @@ function int64(
   const tensor = new BigInt64Array(length);
   const words = new Int32Array(tensor.buffer);
   fill((at, values, offset) => {
-    for (let k = 0; k < values.length; k++) words[2 * (at + k)] = values[k]! + offset;
+    for (let k = 0; k < values.length; k++) words[2 * (at + k)] = values[k] + offset;
   });
   return tensor;
 }
@@ -261,10 +262,10 @@ function refuseIsolated(
   return {
     index,
     code: 'isolated_atom',
-    message: `atom ${alone} (Z = ${crystal.atomicNumbers[alone]}) has no neighbour; ${needs}`,
+    message: `atom ${alone} (${elementSymbol(crystal.atomicNumbers[alone])}) has no neighbour; ${needs}`,
   };
 }
 
 function unsupportedElement(atomicNumbers: Uint8Array, atom: number, card: ModelCard): string {
-  return `Z = ${atomicNumbers[atom]} at atom ${atom} is not among the ${card.elements.length} elements of ${card.id}`;
+  return `${elementSymbol(atomicNumbers[atom])} at atom ${atom} is not among the ${card.elements.length} elements of ${card.id}`;
 }

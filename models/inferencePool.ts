@@ -164,7 +164,7 @@ export class InferencePool {
     indices: number[],
   ): Promise<{ batches: GraphBatch[]; rejections: ModelRejection[] }> {
     const structures = indices.map((index) => {
-      const { atomicNumbers, lattice, fractionalCoordinates } = job.structures[index]!;
+      const { atomicNumbers, lattice, fractionalCoordinates } = job.structures[index];
       return { atomicNumbers, lattice, fractionalCoordinates };
     });
     return this.graphs.call('build', { structures, indices, card: job.model.card, budget: job.budget });
@@ -178,7 +178,7 @@ export class InferencePool {
     const pieces: Piece[] = [];
     for (const index of batch.indices) {
       const [single] = (await this.build(job, [index])).batches;
-      pieces.push(...split(single!, await this.run(job, single!), job.encoder.dim));
+      pieces.push(...split(single, await this.run(job, single), job.encoder.dim));
     }
     return pieces;
   }
@@ -278,7 +278,7 @@ class Turns {
 function split(batch: GraphBatch, output: BatchOutput, dim: number): Piece[] {
   return Array.from(batch.indices, (index, position) => ({
     index,
-    embedding: output.embedding.subarray(batch.atomOffsets[position]! * dim, batch.atomOffsets[position + 1]! * dim),
+    embedding: output.embedding.subarray(batch.atomOffsets[position] * dim, batch.atomOffsets[position + 1] * dim),
     energy: output.energies?.[position] ?? NaN,
     fault: output.faults.find((fault) => fault.position === position),
   }));

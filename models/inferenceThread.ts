@@ -69,7 +69,7 @@ function feedsOf(batch: GraphBatch): Record<string, Tensor> {
     feeds[name] = new Tensor(
       type,
       data,
-      shape.map((size) => (typeof size === 'number' ? size : sizes[size]!)),
+      shape.map((size) => (typeof size === 'number' ? size : sizes[size])),
     );
   }
   return feeds;
@@ -105,7 +105,7 @@ export type InferenceTasks = typeof tasks;
 function sumByStructure(values: Float32Array, atomOffsets: Int32Array): Float64Array<ArrayBuffer> {
   const sums = new Float64Array(atomOffsets.length - 1);
   for (let s = 0; s < sums.length; s++) {
-    for (let atom = atomOffsets[s]!; atom < atomOffsets[s + 1]!; atom++) sums[s]! += values[atom]!;
+    for (let atom = atomOffsets[s]; atom < atomOffsets[s + 1]; atom++) sums[s] += values[atom];
   }
   return sums;
 }
@@ -114,11 +114,11 @@ function sumByStructure(values: Float32Array, atomOffsets: Int32Array): Float64A
 function findFaults(embedding: Float32Array, dim: number, atomOffsets: Int32Array): OutputFault[] {
   const faults: OutputFault[] = [];
   for (let position = 0; position + 1 < atomOffsets.length; position++) {
-    const first = atomOffsets[position]!;
+    const first = atomOffsets[position];
     let fault: OutputFault | undefined;
-    for (let row = first; row < atomOffsets[position + 1]!; row++) {
+    for (let row = first; row < atomOffsets[position + 1]; row++) {
       let square = 0;
-      for (let k = row * dim; k < (row + 1) * dim; k++) square += embedding[k]! * embedding[k]!;
+      for (let k = row * dim; k < (row + 1) * dim; k++) square += embedding[k] * embedding[k];
       if (square > 0 && square < Infinity) continue; // float64 squares of float32 values neither vanish nor overflow
       if (square !== 0) {
         fault = { position, code: 'non_finite_embedding', atom: row - first };

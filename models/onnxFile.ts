@@ -27,7 +27,7 @@ export function* wireFields(bytes: Uint8Array, from = 0, to = bytes.length): Gen
     let value = 0;
     for (let scale = 1; ; scale *= 128) {
       if (at >= to || scale > 2 ** 63) throw new Error('models/onnxFile: not a protobuf message (bad varint)');
-      const byte = bytes[at++]!;
+      const byte = bytes[at++];
       value += (byte & 127) * scale;
       if (byte < 128) return value;
     }
