@@ -104,14 +104,12 @@ export function basisStage(runs: Runs) {
 
     /** Nominates this shard's atoms for each cluster, leaving out structures that some model of the run cannot embed. */
     async nominate(task: ItemTask, work: Work): Promise<Tally> {
-      const { run, argument, item } = task;
+      const { run, argument } = task;
       const store = runs.store(run);
       const pass = await runs.pass(run, argument);
       if (!pass.centres) throw new Error(`activities: pass ${argument} has no centres`);
-      const { part, key } = await referencePart(runs, task, work);
-      const excluded = await unusable(runs, run, item, work);
-      const receiptKey = digestJson({ embeddings: key, centres: pass.centres, excluded: [...excluded].sort() });
-      if (await runs.receipt<OnePart>(store, 'nominate', receiptKey, work)) return tallyOf({ reused: 1 });
+      const { part, excluded, key } = await nomination(runs, task, work);
+      if (await runs.receipt<OnePart>(store, 'nominate', key, work)) return tallyOf({ reused: 1 });
       let nominations: PartEntry | null = null;
       if (part) {
         const rows = without(decodeEmbeddings(await store.get(part.key, work)), excluded);
@@ -122,8 +120,7 @@ export function basisStage(runs: Runs) {
         const bytes = await runs.deps.compute.call('nominate', { rows, projection, centres }, { signal: work.signal });
         nominations = await runs.putPart(store, keys.working, bytes, 1, work);
       }
-      await runs.putReceipt<OnePart>(store, 'nominate', receiptKey, { outputs: { part: nominations } }, work);
-      await runs.putReceipt(store, 'nominated', nominatedKey(run, argument, item), { receipt: receiptKey, outputs: {} }, work);
+      await runs.putReceipt<OnePart>(store, 'nominate', key, { outputs: { part: nominations } }, work);
       return tallyOf({});
     },
 
@@ -138,12 +135,15 @@ export function basisStage(runs: Runs) {
           : spec.basis.method === 'explicit'
             ? await explicitAnchors(runs, run, plan, work)
             : await policyAnchors(runs, run, plan, work);
-      const basis = digestJson(atoms.map(({ material_id, atom_index }) => [material_id, atom_index])).slice(0, 16);
+      const { centre } = spec.coordinates;
+      const names = atoms.map(({ material_id, atom_index }) => [material_id, atom_index]);
+      const basis = digestJson({ anchors: names, centre }).slice(0, 16);
       const document: BasisDocument = {
         basis,
         method: spec.basis.method,
         reference_model: referenceModel(spec),
         anchors: atoms,
+        centre,
         snapshot: plan.snapshot.snapshot,
         parameters: { center: spec.basis.center, seed: spec.basis.seed },
       };
@@ -188,16 +188,20 @@ function without(rows: AtomVectors, excluded: ReadonlySet<string>): AtomVectors 
   return { materialIds: kept.map((s) => rows.materialIds[s]!), offsets, atomicNumbers, vectors, dim };
 }
 
-function nominatedKey(run: RunRef, pass: string, item: number): string {
-  return digestJson({ plan: run.document, pass, item });
+/** What a shard nominates from, and the key of the outcome. */
+async function nomination(runs: Runs, task: ItemTask, work: Work) {
+  const { part, key } = await referencePart(runs, task, work);
+  const excluded = await unusable(runs, task.run, task.item, work);
+  const pass = task.argument; // names projection, threshold and centres by digest
+  return { part, excluded, key: digestJson({ embeddings: key, pass, excluded: [...excluded].sort() }) };
 }
 
 async function directAnchors(runs: Runs, run: RunRef, plan: PlanDocument, passKey: string, work: Work): Promise<AnchorAtom[]> {
   const store = runs.store(run);
   const nominations: Uint8Array[] = [];
   for (let item = 0; item < plan.snapshot.shards; item++) {
-    const pointer = await runs.receipt<{ receipt: string; outputs: object }>(store, 'nominated', nominatedKey(run, passKey, item), work);
-    const receipt = pointer && (await runs.receipt<OnePart>(store, 'nominate', pointer.receipt, work));
+    const { key } = await nomination(runs, { run, model: null, item, argument: passKey }, work);
+    const receipt = await runs.receipt<OnePart>(store, 'nominate', key, work);
     if (!receipt) throw new Error(`activities: shard ${item} nominated nothing yet`);
     if (receipt.outputs.part) nominations.push(await store.get(receipt.outputs.part.key, work));
     work.beat({ shard: item });

@@ -123,6 +123,8 @@ export interface BasisDocument {
   method: string;
   reference_model: string;
   anchors: AnchorAtom[];
+  /** What is subtracted before the cosines. */
+  centre: 'none' | 'anchors';
   /** Snapshot it was fitted on. */
   snapshot: string;
   parameters: Record<string, string | number>;

@@ -1,0 +1,208 @@
+import { digestJson } from '../datasets/digest.js';
+import { keys } from '../datasets/keys.js';
+import { decodeAnchorVectors, encodeAnchorVectors } from '../datasets/tables/anchorVectors.js';
+import { encodeCoordinates } from '../datasets/tables/coordinates.js';
+import { decodeEmbeddings } from '../datasets/tables/embeddings.js';
+import { encodeStructureVectors } from '../datasets/tables/structureVectors.js';
+import type { Tally } from '../workflows/progress.js';
+import { tallyOf, type ItemTask, type ModelParts, type PartEntry, type PlanDocument, type RunRef } from './documents.js';
+import { embedReceipt } from './embed.js';
+import { invalidInput } from './failures.js';
+import type { Work } from './heartbeat.js';
+import type { Runs } from './runs.js';
+
+/** What projecting one shard left behind; nulls when the shard has no embedding. */
+interface ProjectReceipt {
+  outputs: { coordinates: PartEntry | null; structure_vectors: PartEntry | null };
+}
+
+interface AnchorReceipt {
+  outputs: { vectors: PartEntry };
+}
+
+/** Anchor vectors and coordinates of a model. */
+export function projectStage(runs: Runs) {
+  return {
+    /**
+     * A model's own embeddings of the anchors. Once per basis and model identity: later snapshots reuse them, so that adding
+     * structures leaves the coordinates of untouched shards as they are.
+     */
+    async anchorVectors(run: RunRef, basis: string, model: string, work: Work): Promise<{ reused: boolean }> {
+      const plan = await runs.plan(run);
+      const store = runs.store(run);
+      const key = anchorKey(plan, runs, basis, model);
+      if (await runs.receipt<AnchorReceipt>(store, 'anchor_vectors', key, work)) return { reused: true };
+
+      const { anchors } = await runs.basis(run, basis);
+      const { dim } = runs.planned(plan, model);
+      const vectors = new Float32Array(anchors.length * dim);
+      const missing = new Set(anchors.keys());
+      const shards = await runs.shardsOf(run, plan, [...new Set(anchors.map(({ material_id }) => material_id))]);
+      for (const item of shards.keys()) {
+        const { embeddings } = (await embedReceipt(runs, run, plan, model, item, work)).outputs;
+        if (!embeddings) continue;
+        const rows = decodeEmbeddings(await store.get(embeddings.key, work));
+        const at = new Map(rows.materialIds.map((id, s) => [id, s]));
+        for (const anchor of [...missing]) {
+          const { material_id, atom_index } = anchors[anchor]!;
+          const structure = at.get(material_id);
+          if (structure === undefined) continue;
+          const row = rows.offsets[structure]! + atom_index;
+          if (row >= rows.offsets[structure + 1]!) continue;
+          vectors.set(rows.vectors.subarray(row * dim, (row + 1) * dim), anchor * dim);
+          missing.delete(anchor);
+        }
+        work.beat({ shard: item });
+      }
+      if (missing.size > 0) {
+        const names = [...missing].map((anchor) => `${anchors[anchor]!.material_id}:${anchors[anchor]!.atom_index}`);
+        throw invalidInput(
+          `model ${model} has no embedding of ${missing.size} of ${anchors.length} anchors of basis ${basis} ` +
+            `(${names.slice(0, 5).join(', ')}): their structures left the sources or the model refuses them; ` +
+            'fit a new basis with `basis: { refit: true }`',
+        );
+      }
+      const bytes = encodeAnchorVectors({ vectors, dim }, { model, basis });
+      const part = await runs.putPart(store, (sha) => keys.anchorVectorsPart(basis, model, sha), bytes, anchors.length, work);
+      await runs.putReceipt<AnchorReceipt>(store, 'anchor_vectors', key, { outputs: { vectors: part } }, work);
+      return { reused: false };
+    },
+
+    /** Cosines of one shard's atoms to the anchors (`argument` is the basis), and their means over structures. */
+    async project({ run, model, item, argument: basis }: ItemTask, work: Work): Promise<Tally> {
+      const plan = await runs.plan(run);
+      const planned = runs.planned(plan, model);
+      const { snapshot } = plan.snapshot;
+      const store = runs.store(run);
+      const embedded = await embedReceipt(runs, run, plan, planned.id, item, work);
+      const { embeddings } = embedded.outputs;
+      const totals = { structures: embedded.structures, atoms: embedded.atoms };
+      const anchors = await anchorPart(runs, run, plan, basis, planned.id, work);
+      const key = projectKey(embeddings, anchors, plan);
+      const coordinatesKey = (sha: string) => keys.coordinatesPart(snapshot, basis, planned.id, item, sha);
+      const structuresKey = (sha: string) => keys.structureVectorsPart(snapshot, basis, planned.id, item, sha);
+      const known = await runs.receipt<ProjectReceipt>(store, 'project', key, work);
+      if (known) {
+        const { coordinates, structure_vectors } = known.outputs;
+        if (coordinates) await runs.place(store, coordinates, coordinatesKey(coordinates.sha256), work);
+        if (structure_vectors) await runs.place(store, structure_vectors, structuresKey(structure_vectors.sha256), work);
+        return tallyOf({ reused: 1, ...totals });
+      }
+      const receipt: ProjectReceipt = { outputs: { coordinates: null, structure_vectors: null } };
+      if (embeddings) {
+        const rows = decodeEmbeddings(await store.get(embeddings.key, work));
+        const { vectors } = decodeAnchorVectors(await store.get(anchors.key, work));
+        const { coordinates, means, anchors: dim } = await runs.deps.compute.call(
+          'project',
+          {
+            x: rows.vectors,
+            anchors: vectors,
+            dim: rows.dim,
+            offsets: rows.offsets,
+            centred: plan.spec.coordinates.centre === 'anchors',
+          },
+          { signal: work.signal },
+        );
+        const metadata = { model: planned.id, basis, centre: plan.spec.coordinates.centre };
+        receipt.outputs.coordinates = await runs.putPart(
+          store,
+          coordinatesKey,
+          encodeCoordinates({ ...rows, vectors: coordinates, dim }, metadata),
+          rows.atomicNumbers.length,
+          work,
+        );
+        const atomCounts = Int32Array.from(rows.materialIds, (_, s) => rows.offsets[s + 1]! - rows.offsets[s]!);
+        receipt.outputs.structure_vectors = await runs.putPart(
+          store,
+          structuresKey,
+          encodeStructureVectors({ materialIds: rows.materialIds, atomCounts, means, dim }, metadata),
+          rows.materialIds.length,
+          work,
+        );
+      }
+      await runs.putReceipt<ProjectReceipt>(store, 'project', key, receipt, work);
+      return tallyOf(totals);
+    },
+
+    /** Lists everything a model has in this snapshot and basis, in shard order. */
+    async collectModel(run: RunRef, basis: string, model: string, work: Work): Promise<{ digest: string }> {
+      const plan = await runs.plan(run);
+      const { snapshot } = plan.snapshot;
+      const store = runs.store(run);
+      const anchors = await anchorPart(runs, run, plan, basis, model, work);
+      const parts: ModelParts = {
+        model,
+        embeddings: [],
+        coordinates: [],
+        structure_vectors: [],
+        anchor_vectors: anchors,
+        structures: 0,
+        atoms: 0,
+        quarantine: [],
+        digest: '',
+      };
+      for (let item = 0; item < plan.snapshot.shards; item++) {
+        const embedded = await embedReceipt(runs, run, plan, model, item, work);
+        parts.structures += embedded.structures;
+        parts.atoms += embedded.atoms;
+        parts.quarantine.push(...embedded.quarantine);
+        const { embeddings } = embedded.outputs;
+        if (!embeddings) continue;
+        const projected = await runs.receipt<ProjectReceipt>(store, 'project', projectKey(embeddings, anchors, plan), work);
+        const { coordinates, structure_vectors } = projected?.outputs ?? {};
+        if (!coordinates || !structure_vectors)
+          throw new Error(`activities: shard ${item} of ${snapshot} has no coordinates for ${model}`);
+        parts.embeddings.push(embeddings);
+        parts.coordinates.push({
+          ...coordinates,
+          key: keys.coordinatesPart(snapshot, basis, model, item, coordinates.sha256),
+        });
+        parts.structure_vectors.push({
+          ...structure_vectors,
+          key: keys.structureVectorsPart(snapshot, basis, model, item, structure_vectors.sha256),
+        });
+        work.beat({ shard: item });
+      }
+      parts.digest = digestJson(parts.coordinates.map(({ sha256 }) => sha256));
+      await runs.putReceipt(store, 'model', modelKey(run, basis, model), { ...parts, outputs: {} }, work);
+      return { digest: parts.digest };
+    },
+  };
+}
+
+/** Everything a model has in the snapshot and basis of a run. */
+export async function modelParts(runs: Runs, run: RunRef, basis: string, model: string, work: Work): Promise<ModelParts> {
+  const parts = await runs.receipt<ModelParts & { outputs: object }>(runs.store(run), 'model', modelKey(run, basis, model), work);
+  if (!parts) throw new Error(`activities: model ${model} is not collected`);
+  return parts;
+}
+
+function modelKey(run: RunRef, basis: string, model: string): string {
+  return digestJson({ plan: run.document, basis, model });
+}
+
+function anchorKey(plan: PlanDocument, runs: Runs, basis: string, model: string): string {
+  return digestJson({ basis, ...runs.planned(plan, model).identity });
+}
+
+async function anchorPart(
+  runs: Runs,
+  run: RunRef,
+  plan: PlanDocument,
+  basis: string,
+  model: string,
+  work: Work,
+): Promise<PartEntry> {
+  const key = anchorKey(plan, runs, basis, model);
+  const receipt = await runs.receipt<AnchorReceipt>(runs.store(run), 'anchor_vectors', key, work);
+  if (!receipt) throw new Error(`activities: model ${model} has no anchor vectors in basis ${basis}`);
+  return receipt.outputs.vectors;
+}
+
+function projectKey(embeddings: PartEntry | null, anchors: PartEntry, plan: PlanDocument): string {
+  return digestJson({
+    embeddings: embeddings?.sha256 ?? null,
+    anchors: anchors.sha256,
+    centre: plan.spec.coordinates.centre,
+  });
+}
