@@ -11,9 +11,9 @@ export function canonicalJson(value: unknown): string {
   return encode(value, '$');
 }
 
-/** {@link canonicalJson} as UTF-8 with a final newline: the bytes of every JSON object in a store. */
+/** {@link canonicalJson} as UTF-8: the bytes of every JSON object in a store. Their sha256 is `digestJson` of the value. */
 export function canonicalJsonBytes(value: unknown): Uint8Array {
-  return Buffer.from(`${canonicalJson(value)}\n`, 'utf8');
+  return Buffer.from(canonicalJson(value), 'utf8');
 }
 
 /** Order of two strings by Unicode code point: the order of keys, ids and rows everywhere in a dataset. */
@@ -46,7 +46,7 @@ function encode(value: unknown, path: string): string {
   if (typeof value === 'object') {
     const prototype: unknown = Object.getPrototypeOf(value);
     if (prototype !== Object.prototype && prototype !== null) {
-      throw notJson(path, `a ${(value as object).constructor.name}`);
+      throw notJson(path, `a ${value.constructor.name}`);
     }
     const record = value as Record<string, unknown>;
     const members = Object.keys(record)

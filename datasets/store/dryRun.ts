@@ -97,7 +97,7 @@ export class DryRunStore implements ObjectStore {
     let next = 0;
     const ownBefore = function* (key: string | undefined): Iterable<ObjectInfo> {
       for (; next < own.length; next++) {
-        const item = own[next] as (typeof own)[number];
+        const item = own[next];
         if (key !== undefined && compareCodePoints(item.key, key) > 0) return;
         if (item.bytes !== undefined) yield { ...item, bytes: item.bytes };
       }

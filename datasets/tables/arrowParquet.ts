@@ -84,7 +84,7 @@ export function writeArrow(columns: Record<string, ArrowColumn>, rows: number, m
   const children: Data[] = [];
   for (const [name, column] of Object.entries(columns)) {
     const data = toArrow(column, rows);
-    fields.push(new Field(name, data.type as DataType, false));
+    fields.push(new Field(name, data.type, false));
     children.push(data);
   }
   const schema = new Schema(fields);
@@ -198,8 +198,8 @@ export function utf8Strings(column: Utf8Column): string[] {
   let to = 0;
   let text = '';
   for (let row = 0; row < strings.length; row++) {
-    const start = offsets[row] as number;
-    const end = offsets[row + 1] as number;
+    const start = offsets[row];
+    const end = offsets[row + 1];
     if (row === 0 || bytes.compare(bytes, from, to, start, end) !== 0) text = bytes.toString('utf8', start, end);
     [from, to] = [start, end];
     strings[row] = text;
@@ -207,122 +207,114 @@ export function utf8Strings(column: Utf8Column): string[] {
   return strings;
 }
 
-const element = <T extends DataType>(type: T): Field<T> => new Field('element', type, false);
-
 function toArrow(column: ArrowColumn, length: number): Data {
-  const flat = { length, nullCount: 0 };
+  const rows = { length, nullCount: 0 };
   switch (column.kind) {
     case 'utf8':
-      return makeData({ type: new Utf8(), ...flat, valueOffsets: column.offsets, data: column.bytes });
+      return makeData({ type: new Utf8(), ...rows, valueOffsets: column.offsets, data: column.bytes });
     case 'int32':
-      return makeData({ type: new Int32(), ...flat, data: column.values });
-    case 'float32[]': {
-      const child = makeData({ type: new Float32(), length: column.values.length, nullCount: 0, data: column.values });
-      return makeData({ type: new FixedSizeList(column.size, element(new Float32())), ...flat, child });
-    }
+      return flat(column.values);
+    case 'float32[]':
     case 'float64[]': {
-      const child = makeData({ type: new Float64(), length: column.values.length, nullCount: 0, data: column.values });
-      return makeData({ type: new FixedSizeList(column.size, element(new Float64())), ...flat, child });
+      const child = flat(column.values);
+      return makeData({ type: new FixedSizeList(column.size, new Field('element', child.type)), ...rows, child });
     }
-    case 'list<int32>': {
-      const child = makeData({ type: new Int32(), length: column.values.length, nullCount: 0, data: column.values });
-      return makeData({ type: new List(element(new Int32())), ...flat, valueOffsets: column.offsets, child });
-    }
+    case 'list<int32>':
     case 'list<float64>': {
-      const child = makeData({ type: new Float64(), length: column.values.length, nullCount: 0, data: column.values });
-      return makeData({ type: new List(element(new Float64())), ...flat, valueOffsets: column.offsets, child });
+      const child = flat(column.values);
+      const type = new List(new Field('element', child.type));
+      return makeData({ type, ...rows, valueOffsets: column.offsets, child });
     }
   }
 }
+
+type Numbers = Int32Array | Float32Array | Float64Array;
+
+function flat(values: Numbers): Data<Int32 | Float32 | Float64> {
+  const rows = { length: values.length, nullCount: 0 };
+  if (values instanceof Int32Array) return makeData({ type: new Int32(), ...rows, data: values });
+  if (values instanceof Float32Array) return makeData({ type: new Float32(), ...rows, data: values });
+  return makeData({ type: new Float64(), ...rows, data: values });
+}
+
+/** How Arrow prints the type of each kind. */
+const ARROW_TYPE = {
+  utf8: /^Utf8$/,
+  int32: /^Int32$/,
+  'float32[]': /^FixedSizeList\[\d+\]<Float32>$/,
+  'float64[]': /^FixedSizeList\[\d+\]<Float64>$/,
+  'list<int32>': /^List<Int32>$/,
+  'list<float64>': /^List<Float64>$/,
+} as const;
 
 /** The chunks of one column joined; undefined where the type is not of the kind. */
 function fromArrow(kind: ArrowColumn['kind'], type: DataType, chunks: readonly Data[]): ArrowColumn | undefined {
-  const rows = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  if (!ARROW_TYPE[kind].test((type as { toString(): string }).toString())) return undefined;
+  const childValues = (chunk: Data) => chunk.children[0].values as unknown;
   switch (kind) {
     case 'utf8': {
-      if (!(type instanceof Utf8)) return undefined;
-      const { offsets, spans, size } = joinOffsets(chunks, rows);
-      const bytes = new Uint8Array(size);
-      copySpans(spans, (chunk) => chunk.values as Uint8Array, bytes);
-      return { kind, bytes, offsets };
+      const { offsets, spans } = joinOffsets(chunks);
+      const bytes = join(spans, (chunk) => chunk.values as Uint8Array, Uint8Array);
+      return { kind, offsets, bytes };
     }
-    case 'int32': {
-      if (!isInt32(type)) return undefined;
-      const values = new Int32Array(rows);
-      copySpans(flatSpans(chunks, 1), (chunk) => chunk.values as Int32Array, values);
-      return { kind, values };
-    }
+    case 'int32':
+      return { kind, values: join(fixedSpans(chunks, 1), (chunk) => chunk.values as Int32Array, Int32Array) };
     case 'float32[]': {
-      if (!(type instanceof FixedSizeList) || !isFloat(type.valueType, Float32Array)) return undefined;
-      const size = type.listSize;
-      const values = new Float32Array(rows * size);
-      copySpans(flatSpans(chunks, size), (chunk) => chunk.children[0]?.values as Float32Array, values);
+      const size = (type as FixedSizeList).listSize;
+      const values = join(fixedSpans(chunks, size), (chunk) => childValues(chunk) as Float32Array, Float32Array);
       return { kind, size, values };
     }
     case 'float64[]': {
-      if (!(type instanceof FixedSizeList) || !isFloat(type.valueType, Float64Array)) return undefined;
-      const size = type.listSize;
-      const values = new Float64Array(rows * size);
-      copySpans(flatSpans(chunks, size), (chunk) => chunk.children[0]?.values as Float64Array, values);
+      const size = (type as FixedSizeList).listSize;
+      const values = join(fixedSpans(chunks, size), (chunk) => childValues(chunk) as Float64Array, Float64Array);
       return { kind, size, values };
     }
     case 'list<int32>': {
-      if (!(type instanceof List) || !isInt32(type.valueType)) return undefined;
-      const { offsets, spans, size } = joinOffsets(chunks, rows);
-      const values = new Int32Array(size);
-      copySpans(spans, (chunk) => chunk.children[0]?.values as Int32Array, values);
-      return { kind, offsets, values };
+      const { offsets, spans } = joinOffsets(chunks);
+      return { kind, offsets, values: join(spans, (chunk) => childValues(chunk) as Int32Array, Int32Array) };
     }
     case 'list<float64>': {
-      if (!(type instanceof List) || !isFloat(type.valueType, Float64Array)) return undefined;
-      const { offsets, spans, size } = joinOffsets(chunks, rows);
-      const values = new Float64Array(size);
-      copySpans(spans, (chunk) => chunk.children[0]?.values as Float64Array, values);
-      return { kind, offsets, values };
+      const { offsets, spans } = joinOffsets(chunks);
+      return { kind, offsets, values: join(spans, (chunk) => childValues(chunk) as Float64Array, Float64Array) };
     }
   }
 }
 
-function isInt32(type: unknown): boolean {
-  return type instanceof Int32 || String(type) === 'Int32';
-}
-
-function isFloat(type: unknown, array: typeof Float32Array | typeof Float64Array): boolean {
-  return String(type) === (array === Float32Array ? 'Float32' : 'Float64');
-}
-
+/** The values [from, to) of a chunk that belong to the column. */
 interface Span {
   chunk: Data;
   from: number;
   to: number;
 }
 
-function flatSpans(chunks: readonly Data[], size: number): Span[] {
+function fixedSpans(chunks: readonly Data[], size: number): Span[] {
   return chunks.map((chunk) => ({ chunk, from: 0, to: chunk.length * size }));
 }
 
-function joinOffsets(chunks: readonly Data[], rows: number): { offsets: Int32Array; spans: Span[]; size: number } {
-  const offsets = new Int32Array(rows + 1);
+function joinOffsets(chunks: readonly Data[]): { offsets: Int32Array; spans: Span[] } {
+  const offsets = new Int32Array(chunks.reduce((sum, chunk) => sum + chunk.length, 1));
   const spans: Span[] = [];
   let row = 0;
-  let size = 0;
   for (const chunk of chunks) {
-    const own = chunk.valueOffsets;
-    const from = own[0] ?? 0;
-    for (let i = 1; i <= chunk.length; i++) offsets[++row] = size + (own[i] as number) - from;
-    const to = own[chunk.length] ?? from;
-    spans.push({ chunk, from, to });
-    size += to - from;
+    if (chunk.length === 0) continue; // an empty chunk need not have offsets
+    const own = chunk.valueOffsets as Int32Array;
+    const base = offsets[row] - own[0];
+    for (let i = 1; i <= chunk.length; i++) offsets[++row] = base + own[i];
+    spans.push({ chunk, from: own[0], to: own[chunk.length] });
   }
-  return { offsets, spans, size };
+  return { offsets, spans };
 }
 
-type Values = Uint8Array | Int32Array | Float32Array | Float64Array;
-
-function copySpans<T extends Values>(spans: readonly Span[], valuesOf: (chunk: Data) => T, into: T): void {
+function join<T extends Numbers | Uint8Array>(
+  spans: readonly Span[],
+  valuesOf: (chunk: Data) => T,
+  ArrayType: new (length: number) => T,
+): T {
+  const joined = new ArrayType(spans.reduce((sum, { from, to }) => sum + to - from, 0));
   let at = 0;
   for (const { chunk, from, to } of spans) {
-    into.set(valuesOf(chunk).subarray(from, to), at);
+    joined.set(valuesOf(chunk).subarray(from, to), at);
     at += to - from;
   }
+  return joined;
 }

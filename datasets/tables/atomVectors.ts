@@ -35,7 +35,7 @@ export interface StoredAtomVectors extends AtomVectors {
 /** Row offsets of structures from their atom counts: [0, counts[0], counts[0] + counts[1], ...]. */
 export function offsetsOfCounts(counts: ArrayLike<number>): Int32Array {
   const offsets = new Int32Array(counts.length + 1);
-  for (let i = 0; i < counts.length; i++) offsets[i + 1] = (offsets[i] as number) + (counts[i] as number);
+  for (let i = 0; i < counts.length; i++) offsets[i + 1] = offsets[i] + counts[i];
   return offsets;
 }
 
@@ -59,8 +59,8 @@ export function encodeAtomVectors(
   const counts = new Int32Array(materialIds.length);
   const atomIndex = new Int32Array(n);
   for (let s = 0; s < counts.length; s++) {
-    const from = offsets[s] as number;
-    const to = offsets[s + 1] as number;
+    const from = offsets[s];
+    const to = offsets[s + 1];
     if (to <= from)
       throw new RangeError(
         `datasets: ${table}: structure '${materialIds[s]}' has ${to - from} rows; it needs one or more`,
@@ -89,7 +89,7 @@ export function decodeAtomVectors(table: string, column: string, bytes: Uint8Arr
     [column]: 'float32[]',
   });
   const vectors = columns[column] as { size: number; values: Float32Array };
-  const ids = columns.material_id as Utf8Column;
+  const ids = columns.material_id;
   const { materialIds, offsets } = structuresOf(
     table,
     ids,
@@ -103,7 +103,7 @@ export function decodeAtomVectors(table: string, column: string, bytes: Uint8Arr
 /** Refuses ids that do not rise strictly in code-point order. @throws RangeError naming the two neighbours */
 export function checkIds(table: string, materialIds: readonly string[]): void {
   for (let i = 1; i < materialIds.length; i++) {
-    const [a, b] = [materialIds[i - 1] as string, materialIds[i] as string];
+    const [a, b] = [materialIds[i - 1], materialIds[i]];
     if (compareCodePoints(a, b) >= 0) {
       throw new RangeError(
         `datasets: ${table}: material_id '${b}' after '${a}'; ids must be distinct and in code-point order`,
@@ -139,7 +139,7 @@ function structuresOf(
   const materialIds: string[] = [];
   const starts: number[] = [];
   for (let row = 0; row < rows; row++) {
-    const id = strings[row] as string;
+    const id = strings[row];
     const previous = materialIds.at(-1);
     if (id !== previous) {
       if (previous !== undefined && compareCodePoints(previous, id) > 0) {

@@ -8,14 +8,23 @@ declare module 'parquetjs-lite' {
     /** false writes no min/max; the package otherwise orders strings by UTF-16 units. */
     statistics: false;
   }
+  /**
+   *
+   */
   export class ParquetSchema {
     constructor(fields: Record<string, FieldDefinition>);
   }
+  /**
+   *
+   */
   export interface WriterOptions {
     rowGroupSize?: number;
     pageSize?: number;
     pageIndex?: boolean;
   }
+  /**
+   *
+   */
   export class ParquetEnvelopeWriter {
     constructor(
       schema: ParquetSchema,
@@ -25,6 +34,9 @@ declare module 'parquetjs-lite' {
       options: WriterOptions,
     );
   }
+  /**
+   *
+   */
   export class ParquetWriter {
     constructor(schema: ParquetSchema, envelope: ParquetEnvelopeWriter, options: WriterOptions);
     setMetadata(key: string, value: string): void;

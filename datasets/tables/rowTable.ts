@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import { parquetMetadata, parquetReadObjects, type FileMetaData } from 'hyparquet';
 import { ParquetEnvelopeWriter, ParquetSchema, ParquetWriter } from 'parquetjs-lite';
 import { canonicalJson } from '../canonicalJson.js';
@@ -158,7 +159,7 @@ function checkValue(table: string, name: string, type: ColumnType, value: unknow
     base
   ];
   throw new RangeError(
-    `datasets: ${table}.${name} is ${typeof value === 'object' ? JSON.stringify(value) : String(value)} in row ${row}; ` +
+    `datasets: ${table}.${name} is ${inspect(value)} in row ${row}; ` +
       `it must be ${wanted}${isNullable(type) ? ' or null' : ''}`,
   );
 }

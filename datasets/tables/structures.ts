@@ -36,14 +36,14 @@ export function encodeStructures(rows: readonly StructureRow[], metadata: TableM
   const counts = rows.map((row) => row.atomicNumbers.length);
   const atomOffsets = offsetsOfCounts(counts);
   const coordinateOffsets = atomOffsets.map((offset) => 3 * offset);
-  const atoms = atomOffsets[rows.length] as number;
+  const atoms = atomOffsets[rows.length];
   const atomicNumbers = new Int32Array(atoms);
   const orbits = new Int32Array(atoms);
   const fractionalCoordinates = new Float64Array(3 * atoms);
   const lattice = new Float64Array(9 * rows.length);
   rows.forEach((row, i) => {
     checkRow(row);
-    const at = atomOffsets[i] as number;
+    const at = atomOffsets[i];
     atomicNumbers.set(row.atomicNumbers, at);
     orbits.set(row.orbits, at);
     fractionalCoordinates.set(row.fractionalCoordinates, 3 * at);
@@ -91,15 +91,15 @@ export function decodeStructures(bytes: Uint8Array): StructureRow[] {
     column.values.subarray(column.offsets[row], column.offsets[row + 1]) as T;
   return Array.from({ length: rows }, (_, i) => {
     const row: StructureRow = {
-      materialId: materialIds[i] as string,
-      structureHash: hashes[i] as string,
-      formula: formulas[i] as string,
+      materialId: materialIds[i],
+      structureHash: hashes[i],
+      formula: formulas[i],
       atomicNumbers: atomicNumbers.subarray(columns.atomic_numbers.offsets[i], columns.atomic_numbers.offsets[i + 1]),
       lattice: columns.lattice.values.subarray(9 * i, 9 * i + 9),
       fractionalCoordinates: slice(columns.fractional_coordinates, i),
-      spaceGroup: columns.space_group.values[i] as number,
+      spaceGroup: columns.space_group.values[i],
       orbits: slice(columns.orbits, i),
-      source: sources[i] as string,
+      source: sources[i],
     };
     try {
       checkRow(row);
@@ -108,7 +108,7 @@ export function decodeStructures(bytes: Uint8Array): StructureRow[] {
           `n_atoms of '${row.materialId}' is ${columns.n_atoms.values[i]}, it lists ${row.atomicNumbers.length} atoms`,
         );
       }
-      if (i > 0) checkIds('structures', [materialIds[i - 1] as string, row.materialId]);
+      if (i > 0) checkIds('structures', [materialIds[i - 1], row.materialId]);
     } catch (error) {
       throw new TableCorrupt('structures', (error as Error).message, { cause: error });
     }

@@ -1,0 +1,148 @@
+// Every object key of a dataset, in one place. Ids in paths are the first 16 hex digits of a digest; functions take the
+// whole digest or that short form. A leaf is a folder key ending in '/'.
+
+/** A digest as it appears in paths: its first 16 hex digits. @throws RangeError where it is no digest */
+export function shortId(digest: string): string {
+  if (!/^[0-9a-f]{16,64}$/.test(digest)) {
+    throw new RangeError(`datasets: '${digest}' is no digest; it needs 16 to 64 lower-case hex digits`);
+  }
+  return digest.slice(0, 16);
+}
+
+/** A model id or stage name as a path segment, unchanged. @throws RangeError where it would need escaping */
+export function segment(name: string): string {
+  if (!/^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(name) || name.length > 128) {
+    throw new RangeError(
+      `datasets: '${name}' cannot be part of a key; use 1 to 128 of A-Z a-z 0-9 '.', '_', '-', not starting with '.'`,
+    );
+  }
+  return name;
+}
+
+/** `part-<index, 5 digits>-<first 16 hex of sha256>.parquet` */
+export function partName(index: number, sha256: string): string {
+  if (!Number.isInteger(index) || index < 0)
+    throw new RangeError(`datasets: part index ${index} must be a whole number`);
+  return `part-${String(index).padStart(5, '0')}-${shortId(sha256)}.parquet`;
+}
+
+/** The folder of a key, ending in '/'. */
+export function leafOf(key: string): string {
+  return key.slice(0, key.lastIndexOf('/') + 1);
+}
+
+/** The mark of a published leaf. */
+export const successMark = (leaf: string) => `${leaf}_SUCCESS`;
+
+/** The pointer every reader starts at. */
+export const CATALOG = 'catalog.json';
+/** The dataset card. */
+export const CARD = 'README.md';
+/** Machine-readable description of the dataset. */
+export const CROISSANT = 'croissant.json';
+/** The explorer page. */
+export const REPORT = 'report/index.html';
+/** Folder of all manifests. */
+export const MANIFESTS = 'manifests/';
+
+/** A manifest or one of its children; the file name is the sha256 of its bytes. */
+export const manifest = (digest: string) => `${MANIFESTS}${digest}.json`;
+/** Times, versions, machines and costs of a run. */
+export const runRecord = (runId: string) => `runs/${segment(runId)}.json`;
+/** Who owns (snapshot, model): one truth in an output root. */
+export const claim = (snapshot: string, model: string) => `claims/${shortId(snapshot)}/${segment(model)}.json`;
+/** What a stage made of an input. @param key digest of everything that decides the result */
+export const receipt = (stage: string, key: string) => `receipts/${segment(stage)}/${key}.json`;
+/**
+ * An object that one stage leaves for the next and no reader sees: moments, BIRCH summaries, nominations.
+ * @param extension e.g. `json`, `bin`
+ */
+export const intermediate = (stage: string, key: string, extension: string) =>
+  `intermediate/${segment(stage)}/${key}.${segment(extension)}`;
+/** Partial or merged moments of one model's embeddings. @param key digest of what went in */
+export const moments = (key: string) => intermediate('moments', key, 'json');
+
+/** Leaf of the shards of a snapshot. */
+export const structuresLeaf = (snapshot: string) => `snapshots/${shortId(snapshot)}/structures/`;
+/** One shard of a snapshot. */
+export const structuresPart = (snapshot: string, index: number, sha256: string) =>
+  structuresLeaf(snapshot) + partName(index, sha256);
+
+/** Leaf of one model's embeddings of a snapshot. */
+export const embeddingsLeaf = (snapshot: string, model: string) =>
+  `embeddings/snapshot=${shortId(snapshot)}/model=${segment(model)}/`;
+/** One model's embeddings of one shard. */
+export const embeddingsPart = (snapshot: string, model: string, index: number, sha256: string) =>
+  embeddingsLeaf(snapshot, model) + partName(index, sha256);
+
+/** Leaf of what belongs to a basis itself. */
+export const basisLeaf = (basis: string) => `bases/${shortId(basis)}/`;
+/** The anchors of a basis. */
+export const anchors = (basis: string) => `${basisLeaf(basis)}anchors.parquet`;
+/** How well the anchors cover the data. */
+export const anchorQuality = (basis: string) => `${basisLeaf(basis)}anchor_quality.parquet`;
+/** Method, parameters and lineage of a basis. */
+export const basisRecord = (basis: string) => `${basisLeaf(basis)}basis.json`;
+/** Leaf of one model's own embeddings of the anchors. */
+export const anchorVectorsLeaf = (basis: string, model: string) =>
+  `${basisLeaf(basis)}anchor_vectors/model=${segment(model)}/`;
+/** One model's own embeddings of the anchors. */
+export const anchorVectors = (basis: string, model: string, sha256: string) =>
+  anchorVectorsLeaf(basis, model) + partName(0, sha256);
+
+const underBasis = (table: string, snapshot: string, basis: string) =>
+  `${table}/snapshot=${shortId(snapshot)}/basis=${shortId(basis)}/`;
+
+/** Leaf of one model's coordinates. */
+export const coordinatesLeaf = (snapshot: string, basis: string, model: string) =>
+  `${underBasis('coordinates', snapshot, basis)}model=${segment(model)}/`;
+/** One model's coordinates of one shard. */
+export const coordinatesPart = (snapshot: string, basis: string, model: string, index: number, sha256: string) =>
+  coordinatesLeaf(snapshot, basis, model) + partName(index, sha256);
+
+/** Leaf of one model's pooled coordinates, a row a structure. */
+export const structureVectorsLeaf = (snapshot: string, basis: string, model: string) =>
+  `${underBasis('structure_vectors', snapshot, basis)}model=${segment(model)}/`;
+/** One model's pooled coordinates of one shard. */
+export const structureVectorsPart = (snapshot: string, basis: string, model: string, index: number, sha256: string) =>
+  structureVectorsLeaf(snapshot, basis, model) + partName(index, sha256);
+
+/** Tables with one file a pair in one folder; both models are columns. */
+export type PairTable = 'similarity' | 'transport_summary' | 'element_transport';
+/** Tables with one folder a pair; the models are partition folders and no columns. */
+export type PairRowsTable = 'similarity_rows' | 'transport';
+
+/** What a pair's result depends on: where it lies. `params` is the digest of the parameters. */
+export interface PairPlace {
+  snapshot: string;
+  basis: string;
+  params: string;
+  modelA: string;
+  modelB: string;
+}
+
+const paramsLeaf = (table: string, { snapshot, basis, params }: PairPlace) =>
+  `${underBasis(table, snapshot, basis)}params=${shortId(params)}/`;
+
+/** Start of the keys of one pair in a {@link PairTable}'s folder; '~' occurs in no model id, so it matches no other pair. */
+export const pairPrefix = (table: PairTable, pair: PairPlace) =>
+  `${paramsLeaf(table, pair)}${segment(pair.modelA)}~${segment(pair.modelB)}~`;
+/** The one file of a pair. */
+export const pairPart = (table: PairTable, pair: PairPlace, sha256: string) =>
+  `${pairPrefix(table, pair)}${shortId(sha256)}.parquet`;
+/** Leaf of one pair's rows. */
+export const pairRowsLeaf = (table: PairRowsTable, pair: PairPlace) =>
+  `${paramsLeaf(table, pair)}model_a=${segment(pair.modelA)}/model_b=${segment(pair.modelB)}/`;
+/** One part of a pair's rows. */
+export const pairRowsPart = (table: PairRowsTable, pair: PairPlace, index: number, sha256: string) =>
+  pairRowsLeaf(table, pair) + partName(index, sha256);
+
+/** Leaf of the structures a stage refused, for one model where the stage is about one. */
+export const quarantineLeaf = (snapshot: string, stage: string, model?: string) =>
+  `quarantine/snapshot=${shortId(snapshot)}/${segment(stage)}/${model === undefined ? '' : `${segment(model)}/`}`;
+/** One part of the structures a stage refused. */
+export const quarantinePart = (
+  place: { snapshot: string; stage: string; model?: string | undefined },
+  index: number,
+  sha256: string,
+) => quarantineLeaf(place.snapshot, place.stage, place.model) + partName(index, sha256);
