@@ -146,3 +146,29 @@ export const quarantinePart = (
   index: number,
   sha256: string,
 ) => quarantineLeaf(place.snapshot, place.stage, place.model) + partName(index, sha256);
+
+/** Folders of the tables that are computed from embeddings of a snapshot. */
+export const derivedFolders = (snapshot: string) =>
+  [
+    'coordinates',
+    'structure_vectors',
+    'similarity',
+    'similarity_rows',
+    'transport',
+    'transport_summary',
+    'element_transport',
+  ].map((table) => `${table}/snapshot=${shortId(snapshot)}/`);
+
+/** Whether an object of {@link derivedFolders} was computed from this model's embeddings, alone or in a pair. */
+export function isDerivedFrom(key: string, model: string): boolean {
+  const segments = key.split('/');
+  const [first, second, rest] = (segments.pop() ?? '').split('~');
+  if (rest !== undefined) return first === model || second === model;
+  return segments.some((name) => [`model=${model}`, `model_a=${model}`, `model_b=${model}`].includes(name));
+}
+
+/** The start of the keys that a leaf's owner may clear: the pair's in a folder of pairs, else the whole leaf. */
+export function ownedPrefix(key: string): string {
+  const pair = key.lastIndexOf('~');
+  return pair < 0 ? leafOf(key) : key.slice(0, pair + 1);
+}

@@ -35,9 +35,18 @@ export async function findReceipt(
   return receipt.outputs.every((output, i) => sizes[i]?.bytes === output.bytes) ? receipt : undefined;
 }
 
-/** Writes a receipt, after its outputs. */
-export async function writeReceipt(store: ObjectStore, receipt: Receipt, options: StoreOptions = {}): Promise<void> {
-  await store.put(keys.receipt(receipt.stage, receipt.key), canonicalJsonBytes(receipt), options);
+/**
+ * Writes a receipt, after its outputs. Where a sound receipt of the same stage and key is there already, that one stays and is
+ * returned: two racing runs then go on with the same parts even where the hardware does not give equal bytes twice.
+ */
+export async function writeReceipt(store: ObjectStore, receipt: Receipt, options: StoreOptions = {}): Promise<Receipt> {
+  const key = keys.receipt(receipt.stage, receipt.key);
+  const bytes = canonicalJsonBytes(receipt);
+  if ((await store.putIfAbsent(key, bytes, options)) === 'written') return receipt;
+  const first = await findReceipt(store, receipt.stage, receipt.key, options);
+  if (first) return first;
+  await store.put(key, bytes, options);
+  return receipt;
 }
 
 /**
