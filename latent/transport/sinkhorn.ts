@@ -126,6 +126,7 @@ class Scaling {
   private readonly kernel: Float64Array;
   private readonly columnSums: Float64Array;
   private epsilon = 1;
+  private rebuilt = true;
 
   constructor(
     private readonly cost: CostSource,
@@ -152,6 +153,7 @@ class Scaling {
     u.fill(1);
     v.fill(1);
     this.epsilon = epsilon;
+    this.rebuilt = true;
     await this.cost.scan((i, values, offset) => {
       let lowest = Infinity;
       for (let j = 0; j < m; j++) {
@@ -171,7 +173,7 @@ class Scaling {
     });
   }
 
-  /** Scales rows, then columns. Returns the L1 error of the row sums before. */
+  /** Scales rows, then columns. Returns the L1 error of the row sums before; Infinity after a rebuild, which leaves exact rows and stale columns. */
   iterate(): number {
     const { u, v, a, b, kernel, columnSums } = this;
     const { n, m } = this.cost;
@@ -196,6 +198,8 @@ class Scaling {
     }
     for (let j = 0; j < m; j++) v[j] = b[j] / columnSums[j];
     this.iterations++;
+    if (this.rebuilt) error = Infinity;
+    this.rebuilt = false;
     return error;
   }
 

@@ -1,0 +1,251 @@
+import { finiteFloat64, matrix, takeRows, type Matrix } from '../matrix.js';
+import { crossProduct } from '../pairwise.js';
+import { symmetricEigen } from '../eigen.js';
+import { angularProcrustes, angularProcrustesInfluence } from './angularProcrustes.js';
+import { bootstrapShifts, type DrawEstimate } from './bootstrap.js';
+import { centredCloud, type CentredCloud } from './centredCloud.js';
+import { linearCka, linearCkaInfluence, unbiasedLinearCka } from './linearCka.js';
+import { mean, neighbourOverlaps, permutedOverlap } from './mutualNeighbours.js';
+import { hubness, nearestNeighbours, type NeighbourMeasure, type Neighbours } from './neighbours.js';
+import { calibrate, permutations, type Calibration, type NullKind } from './nulls.js';
+
+/** Names of the metrics, as in the `similarity` table. */
+export const similarityMetrics = [
+  'mutual_knn_euclidean',
+  'mutual_knn_cosine',
+  'mutual_knn_inner',
+  'linear_cka',
+  'unbiased_linear_cka',
+  'angular_procrustes',
+] as const;
+/** See `similarityMetrics`. */
+export type SimilarityMetric = (typeof similarityMetrics)[number];
+
+/** The range that each metric cannot leave. */
+export const metricBounds: Readonly<Record<SimilarityMetric, [number, number]>> = {
+  mutual_knn_euclidean: [0, 1],
+  mutual_knn_cosine: [0, 1],
+  mutual_knn_inner: [0, 1],
+  linear_cka: [0, 1],
+  unbiased_linear_cka: [-1, 1],
+  angular_procrustes: [0, Math.PI / 2],
+};
+
+/** Permutation nulls to calibrate against. */
+export interface NullOptions {
+  kinds: readonly NullKind[];
+  /** Atomic number of each row [n], for the null within elements. */
+  elements: Int32Array;
+  /** Default 200. */
+  permutations?: number;
+  seed: number;
+  /** Metrics to calibrate; all that were asked for by default. Angular Procrustes costs an eigenvalue problem a permutation. */
+  metrics?: readonly SimilarityMetric[];
+  /** Default 0.05. */
+  alpha?: number;
+}
+
+/** Options of `comparePair`. */
+export interface ComparePairOptions {
+  metrics?: readonly SimilarityMetric[];
+  /** k of the mutual neighbours; 10 by default. */
+  neighbours?: number;
+  /** Bootstrap replicates; 1,000 by default, 0 for none. */
+  replicates?: number;
+  /** Seed of the bootstrap. */
+  seed: number;
+  nulls?: NullOptions;
+}
+
+/** One metric of one draw of one pair. */
+export interface ComparedMetric extends DrawEstimate {
+  metric: SimilarityMetric;
+  n: number;
+  /** Skewness of the k-occurrence counts in x and in y; null for metrics without neighbours. */
+  hubness: { x: number; y: number } | null;
+  /** Empty unless asked for. For angular Procrustes the similarity that is calibrated is the cosine, `nullMean` and `threshold` are angles. */
+  nulls: ({ null: NullKind } & Calibration)[];
+}
+
+const measureOf: Partial<Record<SimilarityMetric, NeighbourMeasure>> = {
+  mutual_knn_euclidean: 'euclidean',
+  mutual_knn_cosine: 'cosine',
+  mutual_knn_inner: 'inner',
+};
+
+/**
+ * All similarity metrics of one draw: row i of x [n, p] and row i of y [n, q] are the same atom in two models. Plain data in and out, so
+ * that it runs in a worker thread.
+ * @throws RangeError when rows are not paired, a value is not finite, or there are too few rows for a metric
+ */
+export async function comparePair(x: Matrix, y: Matrix, options: ComparePairOptions): Promise<ComparedMetric[]> {
+  const { metrics = similarityMetrics, neighbours = 10, replicates = 1000, seed, nulls } = options;
+  if (x.rows !== y.rows)
+    throw new RangeError(`latent/similarity: x has ${x.rows} rows and y ${y.rows}; rows are paired`);
+  const [left, right] = [finiteFloat64(x, 'x'), finiteFloat64(y, 'y')];
+  const n = x.rows;
+  const compared: Measured[] = [];
+  for (const metric of metrics) {
+    const measure = measureOf[metric];
+    if (measure) compared.push(await compareNeighbours(metric, measure, left, right, neighbours));
+  }
+  if (metrics.some((metric) => !measureOf[metric])) compared.push(...(await compareLinear(metrics, left, right)));
+
+  const shifts = bootstrapShifts(
+    compared.map(({ influence }) => influence),
+    replicates,
+    seed,
+  );
+  const calibrations = compared.map((): ComparedMetric['nulls'] => []);
+  if (nulls) {
+    const wanted = compared.filter(({ metric }) => (nulls.metrics ?? metrics).includes(metric));
+    for (const kind of nulls.kinds) {
+      const results = await nullValues(wanted, n, kind, nulls);
+      wanted.forEach((one, at) => {
+        const calibration = calibrate(one.similarity, results[at], 1, nulls.alpha);
+        if (one.metric === 'angular_procrustes') {
+          calibration.nullMean = mean(results[at].map((cosine) => Math.acos(Math.min(1, cosine))));
+          calibration.threshold = Math.acos(Math.min(1, calibration.threshold));
+        }
+        calibrations[compared.indexOf(one)].push({ null: kind, ...calibration });
+      });
+    }
+  }
+  return metrics.map((metric) => {
+    const at = compared.findIndex((one) => one.metric === metric);
+    const { value, hubness } = compared[at];
+    return { metric, value, n, hubness, replicates: shifts[at].map((shift) => value + shift), nulls: calibrations[at] };
+  });
+}
+
+/** A metric with what its bootstrap and its nulls need. */
+interface Measured {
+  metric: SimilarityMetric;
+  value: number;
+  influence: Float64Array;
+  hubness: ComparedMetric['hubness'];
+  /** What is calibrated: larger is more alike, at most 1. */
+  similarity: number;
+  /** The similarity after the rows of y are permuted; `cross` gives XᵀY of the permuted rows, computed once for all metrics. */
+  permuted: (permutation: Int32Array, cross: () => Promise<Float64Array>) => Promise<number>;
+  /** Centred clouds, for metrics that need `cross`. */
+  clouds?: [CentredCloud, CentredCloud];
+}
+
+async function compareNeighbours(
+  metric: SimilarityMetric,
+  measure: NeighbourMeasure,
+  x: Matrix<Float64Array>,
+  y: Matrix<Float64Array>,
+  k: number,
+): Promise<Measured> {
+  const inX: Neighbours = await nearestNeighbours(x, k, measure);
+  const inY: Neighbours = await nearestNeighbours(y, k, measure);
+  const overlaps = neighbourOverlaps(inX, inY);
+  const value = mean(overlaps);
+  return {
+    metric,
+    value,
+    influence: overlaps.map((overlap) => overlap - value),
+    hubness: { x: hubness(inX), y: hubness(inY) },
+    similarity: value,
+    permuted: (permutation) => Promise.resolve(permutedOverlap(inX, inY, permutation)),
+  };
+}
+
+async function compareLinear(
+  metrics: readonly SimilarityMetric[],
+  left: Matrix<Float64Array>,
+  right: Matrix<Float64Array>,
+): Promise<Measured[]> {
+  const x = await centredCloud(left);
+  const y = await centredCloud(right);
+  const cross = await crossProduct(x.points, y.points);
+  const clouds: [CentredCloud, CentredCloud] = [x, y];
+  const compared: Measured[] = [];
+  const common = { hubness: null, clouds };
+  // The two estimators of CKA differ by terms of order 1/n, far below the spread that the bootstrap is about.
+  const ckaInfluence = metrics.some((metric) => metric.endsWith('linear_cka'))
+    ? await linearCkaInfluence(x, y, cross)
+    : undefined;
+  if (metrics.includes('linear_cka') && ckaInfluence) {
+    const value = linearCka(x, y, cross);
+    const permuted: Measured['permuted'] = async (_, crossOf) => linearCka(x, y, await crossOf());
+    compared.push({ ...common, metric: 'linear_cka', value, influence: ckaInfluence, similarity: value, permuted });
+  }
+  if (metrics.includes('unbiased_linear_cka') && ckaInfluence) {
+    const value = unbiasedLinearCka(x, y, cross);
+    const permuted: Measured['permuted'] = async (permutation, crossOf) =>
+      unbiasedLinearCka(
+        x,
+        { ...y, squaredNorms: Float64Array.from(permutation, (from) => y.squaredNorms[from]) },
+        await crossOf(),
+      );
+    compared.push({
+      ...common,
+      metric: 'unbiased_linear_cka',
+      value,
+      influence: ckaInfluence,
+      similarity: value,
+      permuted,
+    });
+  }
+  if (metrics.includes('angular_procrustes')) {
+    const procrustes = angularProcrustes(x, y, cross);
+    const norm = Math.sqrt(x.total * y.total);
+    // Singular values by way of the Gram matrix here: good to 1e-7, alike for observed and null, and many times faster.
+    const cosine = (c: Float64Array) => (norm === 0 ? 0 : nuclearNorm(c, x.points.columns, y.points.columns) / norm);
+    compared.push({
+      ...common,
+      metric: 'angular_procrustes',
+      value: procrustes.angle,
+      influence: await angularProcrustesInfluence(x, y, procrustes),
+      similarity: cosine(cross),
+      permuted: async (_, crossOf) => cosine(await crossOf()),
+    });
+  }
+  return compared;
+}
+
+/** Similarities [metrics][permutations] under one null; every metric sees the same permutations. */
+async function nullValues(
+  compared: Measured[],
+  n: number,
+  kind: NullKind,
+  options: NullOptions,
+): Promise<Float64Array[]> {
+  const count = options.permutations ?? 200;
+  const values = compared.map(() => new Float64Array(count));
+  let made = 0;
+  for (const permutation of permutations(n, count, options.seed, kind === 'element' ? options.elements : undefined)) {
+    let shared: Promise<Float64Array> | undefined;
+    for (const [at, one] of compared.entries()) {
+      const cross = () => {
+        const [x, y] = one.clouds as [CentredCloud, CentredCloud];
+        return (shared ??= crossProduct(x.points, takeRows(y.points, permutation)));
+      };
+      values[at][made] = await one.permuted(permutation, cross);
+    }
+    made++;
+  }
+  return values;
+}
+
+/** Sum of singular values of c [p, q] from the eigenvalues of the smaller Gram matrix. */
+function nuclearNorm(c: Float64Array, p: number, q: number): number {
+  const size = Math.min(p, q);
+  const long = Math.max(p, q);
+  const entry = p <= q ? (i: number, k: number) => c[i * q + k] : (i: number, k: number) => c[k * q + i];
+  const rows = matrix(new Float64Array(size * long), size, long);
+  for (let i = 0; i < size; i++) for (let k = 0; k < long; k++) rows.data[i * long + k] = entry(i, k);
+  const gram = new Float64Array(size * size);
+  for (let i = 0; i < size; i++)
+    for (let j = 0; j <= i; j++) {
+      let sum = 0;
+      for (let k = 0; k < long; k++) sum += rows.data[i * long + k] * rows.data[j * long + k];
+      gram[i * size + j] = gram[j * size + i] = sum;
+    }
+  let norm = 0;
+  for (const value of symmetricEigen(gram, size).values) norm += Math.sqrt(Math.max(0, value));
+  return norm;
+}
