@@ -20,13 +20,13 @@ const quantised = (value: number, step: number): number => Math.floor(value / st
  * coordinates, quantised to 1e-4 Å, 1e-3° and 1e-4.
  *
  * Equal whatever the file format, the orientation of the cell in space, the order of the atoms, lattice translations of
- * single atoms, and digits beyond what the format carries. Different for another choice of cell or origin of the same
- * crystal (a supercell, a primitive and a conventional cell), for axes in another order, for a displacement of one atom by
- * more than 1e-4 along an axis, and not for mirror images, which have other coordinates only if the cell is mirrored too:
- * a crystal and its mirror image written with the same lengths, angles and fractional coordinates have the same hash.
+ * single atoms, and digits beyond what the format carries. Different when a length, an angle or a coordinate of one atom
+ * differs by more than a step, and for another description of the same crystal: a supercell, a primitive for a
+ * conventional cell, another origin, axes in another order. A crystal and its mirror image in a mirrored cell have equal
+ * lengths, angles and fractional coordinates, so their hashes are equal.
  *
- * Two texts of one structure that differ in the 9th decimal get different hashes if a value happens to lie at a boundary of the
- * grid: about 5e-5 for each coordinate that is neither special nor written with at most 8 decimals.
+ * A value at a boundary of the grid can fall on either side once a format has rounded it. The chance for a coordinate that is
+ * neither special nor a short decimal is its rounding over the step: 5e-5 where a file keeps 8 decimals, 5e-3 where it keeps 6.
  * @returns 64 hex digits
  */
 export function structureHash(structure: Structure): string {
