@@ -79,7 +79,7 @@ export function groupStructures(
   const supported = new Set(card.elements);
   const groups: number[][] = [];
   const rejections: ModelRejection[] = [];
-  let atoms = Infinity;
+  let atoms = 0;
   for (const [index, { atomicNumbers }] of structures.entries()) {
     const foreign = atomicNumbers.findIndex((z) => !supported.has(z));
     if (foreign >= 0) {
@@ -91,7 +91,7 @@ export function groupStructures(
       continue;
     }
     atoms += atomicNumbers.length;
-    if (atoms > budget.atoms) {
+    if (groups.length === 0 || atoms > budget.atoms) {
       groups.push([]);
       atoms = atomicNumbers.length;
     }

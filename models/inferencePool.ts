@@ -129,13 +129,19 @@ export class InferencePool {
       await Promise.race([Promise.all(lanes), aborted]);
       const runSeconds = job.runSeconds;
       return { ...job.collect(), timing: { runSeconds, threadSeconds: this.meter.leave(share, runSeconds) } };
-    } catch (error) {
-      throw asModelError(error);
     } finally {
       job.stopped = true;
       if (abort) signal?.removeEventListener('abort', abort);
       this.meter.leave(share, job.runSeconds);
     }
+  }
+
+  /**
+   * Runs one batch as it is, outside any `embed` and its metering; for checks and benchmarks. The batch's buffers move to the
+   * thread and are empty afterwards.
+   */
+  runBatch(model: ResolvedModel, batch: GraphBatch): Promise<BatchOutput> {
+    return this.inTurn(encoderOf(model), batch, () => false);
   }
 
   /** Seconds inside `session.run` and seconds of thread time while at least one call was active, since the pool was made. */
@@ -153,7 +159,7 @@ export class InferencePool {
       if (job.stopped) return;
       const { batches, rejections } = await this.build(job, group);
       job.rejections.push(...rejections);
-      const outputs = await Promise.all(batches.map((batch) => this.runBatch(job, batch)));
+      const outputs = await Promise.all(batches.map((batch) => this.embedBatch(job, batch)));
       job.pieces[at] = outputs.flat();
       job.progress(group.length);
     }
@@ -170,7 +176,7 @@ export class InferencePool {
     return this.graphs.call('build', { structures, indices, card: job.model.card, budget: job.budget });
   }
 
-  private async runBatch(job: EmbedJob, batch: GraphBatch): Promise<Piece[]> {
+  private async embedBatch(job: EmbedJob, batch: GraphBatch): Promise<Piece[]> {
     const output = await this.run(job, batch);
     if (batch.indices.length === 1 || !output.faults.some((fault) => fault.code === 'non_finite_embedding')) {
       return split(batch, output, job.encoder.dim);
@@ -184,16 +190,18 @@ export class InferencePool {
   }
 
   private async run(job: EmbedJob, batch: GraphBatch): Promise<BatchOutput> {
+    const output = await this.inTurn(job.encoder, batch, () => job.stopped);
+    job.runSeconds += output.runSeconds;
+    return output;
+  }
+
+  private async inTurn(encoder: Encoder, batch: GraphBatch, stopped: () => boolean): Promise<BatchOutput> {
     await this.turns.take();
     try {
-      if (job.stopped) throw new Error('models: the call was stopped'); // seen by nobody: the call has already been rejected
-      const output = await this.inference.call(
-        'run',
-        { encoder: job.encoder, batch },
-        { transfer: batchBuffers(batch) },
-      );
-      job.runSeconds += output.runSeconds;
-      return output;
+      if (stopped()) throw new Error('models: the call was stopped'); // seen by nobody: the call has already been rejected
+      return await this.inference.call('run', { encoder, batch }, { transfer: batchBuffers(batch) });
+    } catch (error) {
+      throw asModelError(error);
     } finally {
       this.turns.pass();
     }
@@ -273,6 +281,19 @@ class Turns {
     if (next) next();
     else this.free++;
   }
+}
+
+/** Views of a shard's embedding, one [n_atoms, d] for each accepted structure. */
+export function structureEmbeddings(
+  result: ShardEmbedding,
+  structures: readonly Crystal[],
+): Float32Array<ArrayBuffer>[] {
+  let at = 0;
+  return result.accepted.map((index) => {
+    const start = at;
+    at += structures[index].atomicNumbers.length * result.dim;
+    return result.embedding.subarray(start, at);
+  });
 }
 
 function split(batch: GraphBatch, output: BatchOutput, dim: number): Piece[] {
