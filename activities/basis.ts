@@ -1,6 +1,8 @@
 import { canonicalJsonBytes } from '../datasets/canonicalJson.js';
 import { digestJson } from '../datasets/digest.js';
-import { keys } from '../datasets/keys.js';
+import * as keys from '../datasets/keys.js';
+import type { PartEntry } from '../datasets/manifest.js';
+import { findReceipt, writeReceipt } from '../datasets/receipts.js';
 import { anchorsTable } from '../datasets/tables/anchors.js';
 import { decodeEmbeddings } from '../datasets/tables/embeddings.js';
 import type { AtomVectors } from '../datasets/tables/atomVectors.js';
@@ -12,10 +14,11 @@ import {
   type BasisDocument,
   type BasisPass,
   type ItemTask,
-  type PartEntry,
   type PlanDocument,
   type RunRef,
 } from './documents.js';
+import { chooseAnchors, DIRECT_THRESHOLD, type Nomination } from '../latent/direct.js';
+import type { AtomId } from '../latent/atomId.js';
 import { embedReceipt } from './embed.js';
 import { invalidInput } from './failures.js';
 import type { Work } from './heartbeat.js';
@@ -23,8 +26,6 @@ import { anchorCount, referenceModel } from './plan.js';
 import type { Runs } from './runs.js';
 import { mergedMoments } from './statistics.js';
 
-/** BIRCH as maml sets it: the first threshold; METHOD step 3. */
-const FIRST_THRESHOLD = 0.3;
 /** Rows that policies without a distributed form look at: those with the lowest hash. */
 const POLICY_ROWS = 50_000;
 
@@ -45,8 +46,8 @@ export function basisStage(runs: Runs) {
         { moments: await store.get(moments.key, work) },
         { signal: work.signal },
       );
-      const part = await runs.putPart(store, keys.working, projection, 1, work);
-      return { key: await runs.write(run, 'passes', { projection: part.key, threshold: FIRST_THRESHOLD, centres: null }) };
+      const part = await runs.putPart(run, keys.basisWork, projection, 1, work);
+      return { key: await runs.write(run, 'passes', { projection: part.key, threshold: DIRECT_THRESHOLD, centres: null, anchors: [] }) };
     },
 
     /** Compresses one shard to its BIRCH leaves. */
@@ -56,7 +57,7 @@ export function basisStage(runs: Runs) {
       const pass = await runs.pass(run, argument);
       const { part, key } = await referencePart(runs, task, work);
       const receiptKey = digestJson({ embeddings: key, projection: pass.projection, threshold: pass.threshold });
-      if (await runs.receipt<OnePart>(store, 'summarise', receiptKey, work)) return tallyOf({ reused: 1 });
+      if (await findReceipt<OnePart>(store, 'summarise', receiptKey, work)) return tallyOf({ reused: 1 });
       let leaves: PartEntry | null = null;
       if (part) {
         const { vectors, dim } = decodeEmbeddings(await store.get(part.key, work));
@@ -66,9 +67,9 @@ export function basisStage(runs: Runs) {
           { x: vectors, dim, projection, threshold: pass.threshold },
           { signal: work.signal },
         );
-        leaves = await runs.putPart(store, keys.working, bytes, 1, work);
+        leaves = await runs.putPart(run, keys.basisWork, bytes, 1, work);
       }
-      await runs.putReceipt<OnePart>(store, 'summarise', receiptKey, { outputs: { part: leaves } }, work);
+      await writeReceipt<OnePart>(store, 'summarise', receiptKey, { outputs: { part: leaves } }, work);
       return tallyOf({});
     },
 
@@ -85,7 +86,7 @@ export function basisStage(runs: Runs) {
       for (let item = 0; item < plan.snapshot.shards; item++) {
         const { key } = await referencePart(runs, { run, model: null, item, argument: passKey }, work);
         const receiptKey = digestJson({ embeddings: key, projection: pass.projection, threshold: pass.threshold });
-        const receipt = await runs.receipt<OnePart>(store, 'summarise', receiptKey, work);
+        const receipt = await findReceipt<OnePart>(store, 'summarise', receiptKey, work);
         if (!receipt) throw new Error(`activities: shard ${item} is not summarised`);
         if (receipt.outputs.part) leaves.push(await store.get(receipt.outputs.part.key, work));
         work.beat({ shard: item });
@@ -98,7 +99,7 @@ export function basisStage(runs: Runs) {
       const next: BasisPass =
         result.status === 'refit'
           ? { ...pass, threshold: result.threshold }
-          : { ...pass, centres: (await runs.putPart(store, keys.working, result.centres, 1, work)).key };
+          : { ...pass, centres: (await runs.putPart(run, keys.basisWork, result.centres, 1, work)).key };
       return { status: result.status, key: await runs.write(run, 'passes', next) };
     },
 
@@ -109,7 +110,7 @@ export function basisStage(runs: Runs) {
       const pass = await runs.pass(run, argument);
       if (!pass.centres) throw new Error(`activities: pass ${argument} has no centres`);
       const { part, excluded, key } = await nomination(runs, task, work);
-      if (await runs.receipt<OnePart>(store, 'nominate', key, work)) return tallyOf({ reused: 1 });
+      if (await findReceipt<OnePart>(store, 'nominate', key, work)) return tallyOf({ reused: 1 });
       let nominations: PartEntry | null = null;
       if (part) {
         const rows = without(decodeEmbeddings(await store.get(part.key, work)), excluded);
@@ -117,24 +118,37 @@ export function basisStage(runs: Runs) {
           store.get(pass.projection, work),
           store.get(pass.centres, work),
         ]);
-        const bytes = await runs.deps.compute.call('nominate', { rows, projection, centres }, { signal: work.signal });
-        nominations = await runs.putPart(store, keys.working, bytes, 1, work);
+        const candidates = await runs.deps.compute.call('nominate', { rows, projection, centres, anchors: pass.anchors }, { signal: work.signal });
+        const bytes = canonicalJsonBytes(candidates.map((candidate) => ({ ...candidate })));
+        nominations = await runs.putPart(run, keys.basisWork, bytes, candidates.length, work);
       }
-      await runs.putReceipt<OnePart>(store, 'nominate', key, { outputs: { part: nominations } }, work);
+      await writeReceipt<OnePart>(store, 'nominate', key, { outputs: { part: nominations } }, work);
       return tallyOf({});
     },
 
-    /** Decides the anchors, whatever the method, and writes the basis. */
-    async chooseAnchors(run: RunRef, passKey: string, work: Work): Promise<{ basis: string }> {
+    /**
+     * Decides the anchors, whatever the method, and writes the basis. When a cluster is left without an anchor (its atoms belong
+     * to structures that some model cannot embed, or two clusters want one atom), it asks for another round of nominations.
+     */
+    async chooseAnchors(
+      run: RunRef,
+      passKey: string,
+      work: Work,
+    ): Promise<{ status: 'chosen'; basis: string } | { status: 'nominate'; key: string }> {
       const plan = await runs.plan(run);
       const { spec } = plan;
       const store = runs.store(run);
-      const atoms =
-        spec.basis.method === 'direct'
-          ? await directAnchors(runs, run, plan, passKey, work)
-          : spec.basis.method === 'explicit'
-            ? await explicitAnchors(runs, run, plan, work)
-            : await policyAnchors(runs, run, plan, work);
+      let chosen: AtomId[];
+      if (spec.basis.method === 'direct') {
+        const anchors = await directAnchors(runs, run, plan, passKey, work);
+        if (anchors.includes(null)) {
+          const next: BasisPass = { ...(await runs.pass(run, passKey)), anchors };
+          return { status: 'nominate', key: await runs.write(run, 'passes', next) };
+        }
+        chosen = anchors.filter((anchor) => anchor !== null);
+      } else if (spec.basis.method === 'explicit') chosen = explicitAnchors(plan);
+      else chosen = await policyAnchors(runs, run, plan, work);
+      const atoms = await nameElements(runs, run, plan, chosen, work);
       const { centre } = spec.coordinates;
       const names = atoms.map(({ material_id, atom_index }) => [material_id, atom_index]);
       const basis = digestJson({ anchors: names, centre }).slice(0, 16);
@@ -149,8 +163,8 @@ export function basisStage(runs: Runs) {
       };
       const rows = atoms.map((atom, anchor) => ({ anchor, ...atom }));
       await store.putIfAbsent(keys.anchors(basis), await anchorsTable.encode(rows), work);
-      await store.putIfAbsent(keys.basisDocument(basis), canonicalJsonBytes(document), work);
-      return { basis };
+      await store.putIfAbsent(keys.basisRecord(basis), canonicalJsonBytes(document), work);
+      return { status: 'chosen', basis };
     },
   };
 }
@@ -196,37 +210,41 @@ async function nomination(runs: Runs, task: ItemTask, work: Work) {
   return { part, excluded, key: digestJson({ embeddings: key, pass, excluded: [...excluded].sort() }) };
 }
 
-async function directAnchors(runs: Runs, run: RunRef, plan: PlanDocument, passKey: string, work: Work): Promise<AnchorAtom[]> {
+/** The outcome of a round of nominations: an anchor a centre, or null where another round is needed. */
+async function directAnchors(
+  runs: Runs,
+  run: RunRef,
+  plan: PlanDocument,
+  passKey: string,
+  work: Work,
+): Promise<(AtomId | null)[]> {
   const store = runs.store(run);
-  const nominations: Uint8Array[] = [];
+  const nominations: Nomination[][] = [];
   for (let item = 0; item < plan.snapshot.shards; item++) {
     const { key } = await nomination(runs, { run, model: null, item, argument: passKey }, work);
-    const receipt = await runs.receipt<OnePart>(store, 'nominate', key, work);
+    const receipt = await findReceipt<OnePart>(store, 'nominate', key, work);
     if (!receipt) throw new Error(`activities: shard ${item} nominated nothing yet`);
-    if (receipt.outputs.part) nominations.push(await store.get(receipt.outputs.part.key, work));
+    const { part } = receipt.outputs;
+    if (part) nominations.push(JSON.parse(Buffer.from(await store.get(part.key, work)).toString()) as Nomination[]);
     work.beat({ shard: item });
   }
-  const chosen = await runs.deps.compute.call('chooseAnchors', { nominations }, { signal: work.signal });
-  return nameElements(runs, run, plan, chosen, work);
-}
-
-async function explicitAnchors(runs: Runs, run: RunRef, plan: PlanDocument, work: Work): Promise<AnchorAtom[]> {
-  const list = plan.spec.basis.anchors;
-  if (!Array.isArray(list)) throw invalidInput('basis.anchors must be a list for method explicit');
-  return nameElements(
-    runs,
-    run,
-    plan,
-    list.map((text) => {
-      const colon = text.lastIndexOf(':');
-      return { materialId: text.slice(0, colon), atomIndex: Number(text.slice(colon + 1)) };
-    }),
-    work,
+  const { anchors } = await runs.pass(run, passKey);
+  return chooseAnchors<Nomination>(nominations, anchorCount(plan.spec), anchors as (Nomination | null)[]).map(
+    (anchor) => anchor && { materialId: anchor.materialId, atomIndex: anchor.atomIndex },
   );
 }
 
+function explicitAnchors({ spec }: PlanDocument): AtomId[] {
+  const list = spec.basis.anchors;
+  if (!Array.isArray(list)) throw invalidInput('basis.anchors must be a list for method explicit');
+  return list.map((text) => {
+    const colon = text.lastIndexOf(':');
+    return { materialId: text.slice(0, colon), atomIndex: Number(text.slice(colon + 1)) };
+  });
+}
+
 /** Policies that look at a bounded sample of rows (random ones look at names only). */
-async function policyAnchors(runs: Runs, run: RunRef, plan: PlanDocument, work: Work): Promise<AnchorAtom[]> {
+async function policyAnchors(runs: Runs, run: RunRef, plan: PlanDocument, work: Work): Promise<AtomId[]> {
   const { basis } = plan.spec;
   const model = referenceModel(plan.spec);
   const store = runs.store(run);
@@ -250,7 +268,7 @@ async function policyAnchors(runs: Runs, run: RunRef, plan: PlanDocument, work: 
     { parts, method: basis.method, anchors: anchorCount(plan.spec), seed: basis.seed },
     { signal: work.signal },
   );
-  return nameElements(runs, run, plan, chosen, work);
+  return chosen;
 }
 
 /** Adds the element of each atom from the snapshot. @throws a final failure for an atom that is not in it */
@@ -258,7 +276,7 @@ async function nameElements(
   runs: Runs,
   run: RunRef,
   plan: PlanDocument,
-  atoms: readonly { materialId: string; atomIndex: number }[],
+  atoms: readonly AtomId[],
   work: Work,
 ): Promise<AnchorAtom[]> {
   const store = runs.store(run);

@@ -1,4 +1,7 @@
 import type { RunSpec } from '../config/runSpec.js';
+import type { ModelIdentity } from '../datasets/claim.js';
+import type { PartEntry } from '../datasets/manifest.js';
+import type { QuarantineRow } from '../datasets/tables/quarantine.js';
 import type { StageName, Tally } from '../workflows/progress.js';
 
 // What activities pass to each other through the object store: small JSON documents, addressed by digest. Workflows carry
@@ -48,14 +51,6 @@ export interface SnapshotDocument {
   duplicates: number;
 }
 
-/** One published object. */
-export interface PartEntry {
-  key: string;
-  bytes: number;
-  rows: number;
-  sha256: string;
-}
-
 /** One shard of a snapshot. */
 export interface ShardEntry extends PartEntry {
   /** Digest of the exact content of its structures: half of every cache key. */
@@ -64,25 +59,6 @@ export interface ShardEntry extends PartEntry {
   /** First and last material id, in code-point order. */
   first: string;
   last: string;
-}
-
-/** A structure that could not be processed: a row of the quarantine table. */
-export interface QuarantineRow {
-  material_id: string;
-  source: string;
-  stage: string;
-  model: string | null;
-  code: string;
-  message: string;
-}
-
-/** Everything about a model that its embeddings depend on: one truth per snapshot and model. */
-export interface ModelIdentity {
-  onnx_sha256: string;
-  encoder_version: string;
-  provider: string;
-  batch_atoms: number;
-  batch_edges: number;
 }
 
 /** A model of a run. */
@@ -108,6 +84,8 @@ export interface BasisPass {
   threshold: number;
   /** Key of the encoded cluster centres, once the leaves are clustered. */
   centres: string | null;
+  /** Anchors of the nominations so far, null where a centre waits for a replacement; empty before the first. */
+  anchors: ({ materialId: string; atomIndex: number } | null)[];
 }
 
 /** An atom of the snapshot by name. */

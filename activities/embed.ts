@@ -1,10 +1,14 @@
 import { digestJson, sha256Hex } from '../datasets/digest.js';
-import { keys } from '../datasets/keys.js';
+import * as keys from '../datasets/keys.js';
+import type { ModelIdentity } from '../datasets/claim.js';
+import type { PartEntry } from '../datasets/manifest.js';
+import type { QuarantineRow } from '../datasets/tables/quarantine.js';
+import { findReceipt, writeReceipt, placePart } from '../datasets/receipts.js';
 import { decodeStructures } from '../datasets/tables/structures.js';
 import { encodeEmbeddings } from '../datasets/tables/embeddings.js';
 import { offsetsOfCounts } from '../datasets/tables/atomVectors.js';
 import type { Tally } from '../workflows/progress.js';
-import { tallyOf, type ItemTask, type ModelIdentity, type PlanDocument, type RunRef, type PartEntry, type QuarantineRow, type ShardEntry } from './documents.js';
+import { tallyOf, type ItemTask, type PlanDocument, type RunRef, type ShardEntry } from './documents.js';
 import type { Work } from './heartbeat.js';
 import type { Runs } from './runs.js';
 
@@ -34,10 +38,10 @@ export function embedStage(runs: Runs) {
       const shard = await runs.shard(run, snapshot, item);
       const key = embedKey(shard, planned.identity);
       const partKey = (sha256: string) => keys.embeddingsPart(snapshot, planned.id, item, sha256);
-      const known = await runs.receipt<EmbedReceipt>(store, 'embed', key, work);
+      const known = await findReceipt<EmbedReceipt>(store, 'embed', key, work);
       if (known) {
         const { embeddings } = known.outputs;
-        if (embeddings) await runs.place(store, embeddings, partKey(embeddings.sha256), work);
+        if (embeddings) await placePart(store, embeddings, partKey(embeddings.sha256), work);
         return tallyOf({
           reused: 1,
           structures: known.structures,
@@ -76,11 +80,11 @@ export function embedStage(runs: Runs) {
           dim: result.dim,
         };
         const part = encodeEmbeddings(rows, { model: planned.id, layer: resolved.card.embedding.layer, ...stringified(planned.identity) });
-        receipt.outputs.embeddings = await runs.putPart(store, partKey, part, receipt.atoms, work);
+        receipt.outputs.embeddings = await runs.putPart(run, partKey, part, receipt.atoms, work);
         const moments = await runs.deps.compute.call('moments', { x: result.embedding, dim: result.dim }, { signal: work.signal });
-        receipt.outputs.moments = await runs.putPart(store, keys.moments, moments, 1, work);
+        receipt.outputs.moments = await runs.putPart(run, keys.moments, moments, 1, work);
       }
-      await runs.putReceipt(store, 'embed', key, receipt, work);
+      await writeReceipt(store, 'embed', key, receipt, work);
       const { runSeconds, threadSeconds } = result.timing;
       return tallyOf({
         structures: receipt.structures,
@@ -105,7 +109,7 @@ export async function embedReceipt(
   const { snapshot } = plan.snapshot;
   const shard = await runs.shard(run, snapshot, index);
   const { identity } = runs.planned(plan, model);
-  const receipt = await runs.receipt<EmbedReceipt>(runs.store(run), 'embed', embedKey(shard, identity), work);
+  const receipt = await findReceipt<EmbedReceipt>(runs.store(run), 'embed', embedKey(shard, identity), work);
   if (!receipt) throw new Error(`activities: shard ${index} of ${snapshot} is not embedded with ${model}`);
   const { embeddings, moments } = receipt.outputs;
   if (!embeddings) return receipt;

@@ -1,3 +1,4 @@
+import type { RunSpec } from '../config/runSpec.js';
 import { claimModel } from '../datasets/claims.js';
 import { readCatalog } from '../datasets/catalog.js';
 import { DEFAULT_BUDGETS } from '../models/graphBatch.js';
@@ -19,7 +20,6 @@ export function planStage(runs: Runs) {
         await claimModel(store, snapshot, id, { ...identity }, { replace, signal: work.signal });
 
       const plan: PlanDocument = { spec, snapshot: await runs.snapshot(run, snapshot), models };
-      const passes = ['direct', 'farthest-point', 'kmeans++'].includes(spec.basis.method);
       return {
         document: await runs.write(run, 'plans', plan),
         models: models.map(({ id }) => id),
@@ -28,11 +28,21 @@ export function planStage(runs: Runs) {
         anchors: anchorCount(spec),
         referenceModel: referenceModel(spec),
         pinnedBasis: await pinnedBasis(runs, run, work),
-        basisPasses: passes,
+        basisPasses: spec.basis.method === 'direct',
         limit: spec.limits.quarantine_fraction,
       };
     },
   };
+}
+
+/** Number of anchors K that a spec asks for. */
+export function anchorCount({ basis }: RunSpec): number {
+  return Array.isArray(basis.anchors) ? basis.anchors.length : basis.anchors;
+}
+
+/** The model whose embeddings choose the anchors. */
+export function referenceModel({ basis, models }: RunSpec): string {
+  return basis.reference_model ?? models[0]!;
 }
 
 /** The models of a request with everything their embeddings depend on. @throws a final failure for an unknown model */

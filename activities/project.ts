@@ -1,11 +1,13 @@
 import { digestJson } from '../datasets/digest.js';
-import { keys } from '../datasets/keys.js';
+import * as keys from '../datasets/keys.js';
+import type { PartEntry } from '../datasets/manifest.js';
+import { findReceipt, writeReceipt, placePart } from '../datasets/receipts.js';
 import { decodeAnchorVectors, encodeAnchorVectors } from '../datasets/tables/anchorVectors.js';
 import { encodeCoordinates } from '../datasets/tables/coordinates.js';
 import { decodeEmbeddings } from '../datasets/tables/embeddings.js';
 import { encodeStructureVectors } from '../datasets/tables/structureVectors.js';
 import type { Tally } from '../workflows/progress.js';
-import { tallyOf, type ItemTask, type ModelParts, type PartEntry, type PlanDocument, type RunRef } from './documents.js';
+import { tallyOf, type ItemTask, type ModelParts, type PlanDocument, type RunRef } from './documents.js';
 import { embedReceipt } from './embed.js';
 import { invalidInput } from './failures.js';
 import type { Work } from './heartbeat.js';
@@ -31,7 +33,7 @@ export function projectStage(runs: Runs) {
       const plan = await runs.plan(run);
       const store = runs.store(run);
       const key = anchorKey(plan, runs, basis, model);
-      if (await runs.receipt<AnchorReceipt>(store, 'anchor_vectors', key, work)) return { reused: true };
+      if (await findReceipt<AnchorReceipt>(store, 'anchor_vectors', key, work)) return { reused: true };
 
       const { anchors } = await runs.basis(run, basis);
       const { dim } = runs.planned(plan, model);
@@ -63,8 +65,8 @@ export function projectStage(runs: Runs) {
         );
       }
       const bytes = encodeAnchorVectors({ vectors, dim }, { model, basis });
-      const part = await runs.putPart(store, (sha) => keys.anchorVectorsPart(basis, model, sha), bytes, anchors.length, work);
-      await runs.putReceipt<AnchorReceipt>(store, 'anchor_vectors', key, { outputs: { vectors: part } }, work);
+      const part = await runs.putPart(run, (sha) => keys.anchorVectors(basis, model, sha), bytes, anchors.length, work);
+      await writeReceipt<AnchorReceipt>(store, 'anchor_vectors', key, { outputs: { vectors: part } }, work);
       return { reused: false };
     },
 
@@ -81,11 +83,11 @@ export function projectStage(runs: Runs) {
       const key = projectKey(embeddings, anchors, plan);
       const coordinatesKey = (sha: string) => keys.coordinatesPart(snapshot, basis, planned.id, item, sha);
       const structuresKey = (sha: string) => keys.structureVectorsPart(snapshot, basis, planned.id, item, sha);
-      const known = await runs.receipt<ProjectReceipt>(store, 'project', key, work);
+      const known = await findReceipt<ProjectReceipt>(store, 'project', key, work);
       if (known) {
         const { coordinates, structure_vectors } = known.outputs;
-        if (coordinates) await runs.place(store, coordinates, coordinatesKey(coordinates.sha256), work);
-        if (structure_vectors) await runs.place(store, structure_vectors, structuresKey(structure_vectors.sha256), work);
+        if (coordinates) await placePart(store, coordinates, coordinatesKey(coordinates.sha256), work);
+        if (structure_vectors) await placePart(store, structure_vectors, structuresKey(structure_vectors.sha256), work);
         return tallyOf({ reused: 1, ...totals });
       }
       const receipt: ProjectReceipt = { outputs: { coordinates: null, structure_vectors: null } };
@@ -120,7 +122,7 @@ export function projectStage(runs: Runs) {
           work,
         );
       }
-      await runs.putReceipt<ProjectReceipt>(store, 'project', key, receipt, work);
+      await writeReceipt<ProjectReceipt>(store, 'project', key, receipt, work);
       return tallyOf(totals);
     },
 
@@ -148,7 +150,7 @@ export function projectStage(runs: Runs) {
         parts.quarantine.push(...embedded.quarantine);
         const { embeddings } = embedded.outputs;
         if (!embeddings) continue;
-        const projected = await runs.receipt<ProjectReceipt>(store, 'project', projectKey(embeddings, anchors, plan), work);
+        const projected = await findReceipt<ProjectReceipt>(store, 'project', projectKey(embeddings, anchors, plan), work);
         const { coordinates, structure_vectors } = projected?.outputs ?? {};
         if (!coordinates || !structure_vectors)
           throw new Error(`activities: shard ${item} of ${snapshot} has no coordinates for ${model}`);
@@ -164,7 +166,7 @@ export function projectStage(runs: Runs) {
         work.beat({ shard: item });
       }
       parts.digest = digestJson(parts.coordinates.map(({ sha256 }) => sha256));
-      await runs.putReceipt(store, 'model', modelKey(run, basis, model), { ...parts, outputs: {} }, work);
+      await writeReceipt(store, 'model', modelKey(run, basis, model), { ...parts, outputs: {} }, work);
       return { digest: parts.digest };
     },
   };
@@ -172,7 +174,7 @@ export function projectStage(runs: Runs) {
 
 /** Everything a model has in the snapshot and basis of a run. */
 export async function modelParts(runs: Runs, run: RunRef, basis: string, model: string, work: Work): Promise<ModelParts> {
-  const parts = await runs.receipt<ModelParts & { outputs: object }>(runs.store(run), 'model', modelKey(run, basis, model), work);
+  const parts = await findReceipt<ModelParts & { outputs: object }>(runs.store(run), 'model', modelKey(run, basis, model), work);
   if (!parts) throw new Error(`activities: model ${model} is not collected`);
   return parts;
 }
@@ -194,7 +196,7 @@ async function anchorPart(
   work: Work,
 ): Promise<PartEntry> {
   const key = anchorKey(plan, runs, basis, model);
-  const receipt = await runs.receipt<AnchorReceipt>(runs.store(run), 'anchor_vectors', key, work);
+  const receipt = await findReceipt<AnchorReceipt>(runs.store(run), 'anchor_vectors', key, work);
   if (!receipt) throw new Error(`activities: model ${model} has no anchor vectors in basis ${basis}`);
   return receipt.outputs.vectors;
 }

@@ -1,12 +1,23 @@
 import type { ModelStore, ResolvedModel } from '../models/store.js';
+import type { Provider } from '../models/graphBatch.js';
 import type { InferencePool } from '../models/inferencePool.js';
 import type { ThreadPool } from '../threads/pool.js';
-import type { ObjectStore } from '../datasets/store/objectStore.js';
-import { canonicalJsonBytes } from '../datasets/canonicalJson.js';
-import { digestJson } from '../datasets/digest.js';
-import { keys } from '../datasets/keys.js';
+import type { ObjectStore, StoreOptions } from '../datasets/store/objectStore.js';
+import { canonicalJsonBytes, compareCodePoints } from '../datasets/canonicalJson.js';
+import * as keys from '../datasets/keys.js';
+import type { PartEntry } from '../datasets/manifest.js';
+import { digestJson, sha256Hex } from '../datasets/digest.js';
 import type { ComputeTasks } from './computeThread.js';
-import type { PlanDocument, RequestDocument, RunRef, ShardEntry, SnapshotDocument } from './documents.js';
+import type {
+  BasisDocument,
+  BasisPass,
+  PlanDocument,
+  PlannedModel,
+  RequestDocument,
+  RunRef,
+  ShardEntry,
+  SnapshotDocument,
+} from './documents.js';
 import { invalidInput } from './failures.js';
 
 /** What activities are made of; wired in `workers/`. */
@@ -14,7 +25,7 @@ export interface ActivityDependencies {
   openStore(url: string): ObjectStore;
   openModels(locations: readonly string[]): ModelStore;
   /** The pool for a provider; throws `ProviderUnavailable` where there is none. */
-  inference(provider: string): InferencePool;
+  inference(provider: Provider): InferencePool;
   compute: ThreadPool<ComputeTasks>;
 }
 
@@ -51,6 +62,49 @@ export class Runs {
     return this.document(run, keys.snapshotDocument(snapshot));
   }
 
+  pass(run: RunRef, key: string): Promise<BasisPass> {
+    return this.document(run, key);
+  }
+
+  basis(run: RunRef, basis: string): Promise<BasisDocument> {
+    return this.document(run, keys.basisRecord(basis));
+  }
+
+  /** A model of a plan. */
+  planned(plan: PlanDocument, id: string | null): PlannedModel {
+    const planned = plan.models.find((model) => model.id === id);
+    if (!planned) throw new Error(`activities: model ${id} is not in the plan`);
+    return planned;
+  }
+
+  /** The shards that hold structures, each with the ids it holds; ids that are in no shard's span are left out. */
+  async shardsOf(run: RunRef, plan: PlanDocument, materialIds: readonly string[]): Promise<Map<number, Set<string>>> {
+    const wanted = [...materialIds].sort(compareCodePoints);
+    const found = new Map<number, Set<string>>();
+    for (let index = 0, next = 0; index < plan.snapshot.shards && next < wanted.length; index++) {
+      const { first, last } = await this.shard(run, plan.snapshot.snapshot, index);
+      while (next < wanted.length && compareCodePoints(wanted[next], first) < 0) next++;
+      const from = next;
+      while (next < wanted.length && compareCodePoints(wanted[next], last) <= 0) next++;
+      if (next > from) found.set(index, new Set(wanted.slice(from, next)));
+    }
+    return found;
+  }
+
+  /** Puts bytes under a key made from their digest. */
+  async putPart(
+    run: RunRef,
+    keyOf: (sha256: string) => string,
+    bytes: Uint8Array,
+    rows: number,
+    options: StoreOptions,
+  ): Promise<PartEntry> {
+    const sha256 = sha256Hex(bytes);
+    const key = keyOf(sha256);
+    await this.store(run).putIfAbsent(key, bytes, options);
+    return { key, bytes: bytes.length, rows, sha256 };
+  }
+
   /** Shard `index` of the plan's snapshot. */
   async shard(run: RunRef, snapshot: string, index: number): Promise<ShardEntry> {
     const list = Math.floor(index / SHARDS_PER_LIST);
@@ -62,8 +116,7 @@ export class Runs {
 
   /** The model `id` of a plan, with the digest the plan was made with. */
   resolve(plan: PlanDocument, id: string): Promise<ResolvedModel> {
-    const planned = plan.models.find((model) => model.id === id);
-    if (!planned) throw invalidInput(`activities: model ${id} is not in the plan`);
+    const planned = this.planned(plan, id);
     const cacheKey = `${id}@${planned.identity.onnx_sha256}`;
     return remember(this.models, cacheKey, async () => {
       const model = await this.deps.openModels(plan.spec.model_store).resolve(id);
@@ -77,7 +130,7 @@ export class Runs {
   }
 
   /** Writes a document under the digest of its content. @returns its key */
-  async write(run: RunRef, kind: 'requests' | 'plans', document: object): Promise<string> {
+  async write(run: RunRef, kind: 'requests' | 'plans' | 'passes', document: object): Promise<string> {
     const key = keys.document(kind, digestJson(document));
     await this.store(run).putIfAbsent(key, canonicalJsonBytes(document));
     return key;

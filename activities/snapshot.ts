@@ -3,7 +3,8 @@ import { createReadStream } from 'node:fs';
 import type { RunSpec } from '../config/runSpec.js';
 import { canonicalJsonBytes, compareCodePoints } from '../datasets/canonicalJson.js';
 import { digestJson, sha256Hex } from '../datasets/digest.js';
-import { keys } from '../datasets/keys.js';
+import * as keys from '../datasets/keys.js';
+import type { QuarantineRow } from '../datasets/tables/quarantine.js';
 import { readJson, writeJson } from '../datasets/json.js';
 import type { ObjectStore } from '../datasets/store/objectStore.js';
 import { decodeStructures, encodeStructures, type StructureRow } from '../datasets/tables/structures.js';
@@ -15,7 +16,6 @@ import type { Tally } from '../workflows/progress.js';
 import {
   tallyOf,
   type ItemTask,
-  type QuarantineRow,
   type RunRef,
   type ShardEntry,
   type SnapshotDocument,

@@ -1,8 +1,10 @@
 import { digestJson } from '../datasets/digest.js';
-import { keys } from '../datasets/keys.js';
+import * as keys from '../datasets/keys.js';
+import type { PartEntry } from '../datasets/manifest.js';
+import { findReceipt, writeReceipt } from '../datasets/receipts.js';
 import { MERGE_FAN_IN } from '../config/names.js';
 import type { Tally } from '../workflows/progress.js';
-import { tallyOf, type ItemTask, type PartEntry, type PlanDocument, type RunRef } from './documents.js';
+import { tallyOf, type ItemTask, type PlanDocument, type RunRef } from './documents.js';
 import { embedReceipt } from './embed.js';
 import type { Work } from './heartbeat.js';
 import type { Runs } from './runs.js';
@@ -21,7 +23,7 @@ export function statisticsStage(runs: Runs) {
       const level = Number(argument);
       const store = runs.store(run);
       const key = groupKey(run, id, level, item);
-      if (await runs.receipt<StatisticsReceipt>(store, 'statistics', key, work)) return tallyOf({ reused: 1 });
+      if (await findReceipt<StatisticsReceipt>(store, 'statistics', key, work)) return tallyOf({ reused: 1 });
 
       const inputs = groupsAt(plan, level - 1);
       const parts: Uint8Array[] = [];
@@ -35,9 +37,9 @@ export function statisticsStage(runs: Runs) {
       let moments: PartEntry | null = null;
       if (parts.length > 0) {
         const merged = await runs.deps.compute.call('mergeMoments', parts, { signal: work.signal });
-        moments = await runs.putPart(store, keys.moments, merged, 1, work);
+        moments = await runs.putPart(run, keys.moments, merged, 1, work);
       }
-      await runs.putReceipt<StatisticsReceipt>(store, 'statistics', key, { outputs: { moments } }, work);
+      await writeReceipt<StatisticsReceipt>(store, 'statistics', key, { outputs: { moments } }, work);
       return tallyOf({});
     },
   };
@@ -64,7 +66,7 @@ function groupKey(run: RunRef, model: string, level: number, group: number): str
 
 async function groupReceipt(runs: Runs, run: RunRef, model: string, level: number, group: number, work: Work) {
   const key = groupKey(run, model, level, group);
-  const receipt = await runs.receipt<StatisticsReceipt>(runs.store(run), 'statistics', key, work);
+  const receipt = await findReceipt<StatisticsReceipt>(runs.store(run), 'statistics', key, work);
   if (!receipt) throw new Error(`activities: statistics of ${model}, level ${level}, group ${group} are missing`);
   return receipt;
 }

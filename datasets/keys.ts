@@ -58,10 +58,31 @@ export const receipt = (stage: string, key: string) => `receipts/${segment(stage
  * @param extension e.g. `json`, `bin`
  */
 export const intermediate = (stage: string, key: string, extension: string) =>
-  `intermediate/${segment(stage)}/${key}.${segment(extension)}`;
-/** Partial or merged moments of one model's embeddings. @param key digest of what went in */
-export const moments = (key: string) => intermediate('moments', key, 'json');
+  `intermediate/${stage.split('/').map(segment).join('/')}/${key}.${segment(extension)}`;
+/** A JSON document that activities pass on by key: the request of a run, its plan, a pass of fitting a basis. */
+export const document = (kind: 'requests' | 'plans' | 'passes', digest: string) => intermediate(kind, digest, 'json');
+/** The source units of a request, and which files one of them held when it was read. @param request digest */
+export const sourceUnits = (request: string) => intermediate('sources', request, 'json');
+/** Which reading (a key of receipts of stage `read`) unit `unit` of a request gave. */
+export const unitReading = (request: string, unit: number) => intermediate(`sources/${request}`, `${unit}`, 'json');
+/** A page of an OPTIMADE server as it was fetched. */
+export const optimadePage = (sha256: string) => intermediate('optimade', sha256, 'json');
+/** A sorted chunk of the structures of a reading; its index holds the light columns. */
+export const readChunk = (reading: string, chunk: number) => intermediate(`read/${reading}`, `${chunk}`, 'parquet');
+/** The light columns of a chunk: ids, hashes, content digests, atom counts. */
+export const readChunkIndex = (reading: string, chunk: number) => intermediate(`read/${reading}`, `${chunk}`, 'json');
+/** Encoded partial or merged moments, by their sha256. */
+export const moments = (sha256: string) => intermediate('moments', sha256, 'bin');
+/** Encoded intermediates of fitting a basis (projection, leaves, centres, nominations), by their sha256. */
+export const basisWork = (sha256: string) => intermediate('basis', sha256, 'bin');
 
+/** Totals of a snapshot; written last, so that whoever sees it sees the whole snapshot. */
+export const snapshotDocument = (snapshot: string) => `snapshots/${shortId(snapshot)}/snapshot.json`;
+/** Entries of a thousand shards. */
+export const shardList = (snapshot: string, list: number) =>
+  `snapshots/${shortId(snapshot)}/shards/${String(list).padStart(5, '0')}.json`;
+/** What the sources of a snapshot held that is not in it. */
+export const snapshotRejections = (snapshot: string) => `snapshots/${shortId(snapshot)}/rejections.json`;
 /** Leaf of the shards of a snapshot. */
 export const structuresLeaf = (snapshot: string) => `snapshots/${shortId(snapshot)}/structures/`;
 /** One shard of a snapshot. */
@@ -137,15 +158,16 @@ export const pairRowsLeaf = (table: PairRowsTable, pair: PairPlace) =>
 export const pairRowsPart = (table: PairRowsTable, pair: PairPlace, index: number, sha256: string) =>
   pairRowsLeaf(table, pair) + partName(index, sha256);
 
-/** Leaf of the structures a stage refused, for one model where the stage is about one. */
-export const quarantineLeaf = (snapshot: string, stage: string, model?: string) =>
-  `quarantine/snapshot=${shortId(snapshot)}/${segment(stage)}/${model === undefined ? '' : `${segment(model)}/`}`;
-/** One part of the structures a stage refused. */
-export const quarantinePart = (
-  place: { snapshot: string; stage: string; model?: string | undefined },
-  index: number,
-  sha256: string,
-) => quarantineLeaf(place.snapshot, place.stage, place.model) + partName(index, sha256);
+/**
+ * Leaf of the structures a stage refused.
+ * @param of the model id; for the snapshot stage the digest of the sources that were read, since other sources with other
+ * unreadable files can make the same snapshot
+ */
+export const quarantineLeaf = (snapshot: string, stage: string, of: string) =>
+  `quarantine/snapshot=${shortId(snapshot)}/${segment(stage)}/${/^[0-9a-f]{64}$/.test(of) ? shortId(of) : segment(of)}/`;
+/** One part of the structures a stage refused. @param of as in {@link quarantineLeaf} */
+export const quarantinePart = (snapshot: string, stage: string, of: string, index: number, sha256: string) =>
+  quarantineLeaf(snapshot, stage, of) + partName(index, sha256);
 
 /** Folders of the tables that are computed from embeddings of a snapshot. */
 export const derivedFolders = (snapshot: string) =>

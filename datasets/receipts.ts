@@ -1,52 +1,45 @@
-import { canonicalJsonBytes, type Json } from './canonicalJson.js';
+import { canonicalJsonBytes } from './canonicalJson.js';
 import * as keys from './keys.js';
 import type { PartEntry } from './manifest.js';
 import type { ObjectStore, StoreOptions } from './store/objectStore.js';
-import type { QuarantineRow } from './tables/quarantine.js';
 
-/** "This input gave these objects": what makes a second run reuse the first. */
+/**
+ * "This input gave these objects": what makes a second run reuse the first. Stages extend it with the small facts that later
+ * stages need: counts, quarantine rows.
+ */
 export interface Receipt {
-  stage: string;
-  /** Digest of everything that decides the result. */
-  key: string;
-  outputs: PartEntry[];
-  /** Structures, atoms, ... */
-  counts: Record<string, number>;
-  quarantine: QuarantineRow[];
-  /** Small results that later stages need, e.g. the key of partial moments. */
-  extra: Json;
+  /** Objects by role; null where the input was empty. */
+  outputs: Record<string, PartEntry | null>;
 }
 
 /**
- * The receipt of a stage and key if its outputs are still there with their sizes; undefined otherwise: then the stage runs
- * again. (Digests are checked by `verifyDataset`, not here: a run over cached parts must not read them all.)
+ * The receipt of a stage under a key (the digest of everything that decides the result), if its outputs are still there with
+ * their sizes; undefined otherwise: then the stage runs again. (Digests are checked by `verifyDataset`, not here: a run over
+ * cached parts must not read them all.)
  */
-export async function findReceipt(
+export async function findReceipt<R extends Receipt>(
   store: ObjectStore,
   stage: string,
   key: string,
   options: StoreOptions = {},
-): Promise<Receipt | undefined> {
+): Promise<R | undefined> {
   const stored = await store.getWithEtag(keys.receipt(stage, key), options);
   if (!stored) return undefined;
-  const receipt = JSON.parse(Buffer.from(stored.bytes).toString('utf8')) as Receipt;
-  if (receipt.stage !== stage || receipt.key !== key || !Array.isArray(receipt.outputs)) return undefined;
-  const sizes = await Promise.all(receipt.outputs.map((output) => store.head(output.key, options)));
-  return receipt.outputs.every((output, i) => sizes[i]?.bytes === output.bytes) ? receipt : undefined;
+  const receipt = JSON.parse(Buffer.from(stored.bytes).toString('utf8')) as R;
+  const outputs = Object.values(receipt.outputs).filter((output) => output !== null);
+  const found = await Promise.all(outputs.map((output) => store.head(output.key, options)));
+  return outputs.every((output, i) => found[i]?.bytes === output.bytes) ? receipt : undefined;
 }
 
-/**
- * Writes a receipt, after its outputs. Where a sound receipt of the same stage and key is there already, that one stays and is
- * returned: two racing runs then go on with the same parts even where the hardware does not give equal bytes twice.
- */
-export async function writeReceipt(store: ObjectStore, receipt: Receipt, options: StoreOptions = {}): Promise<Receipt> {
-  const key = keys.receipt(receipt.stage, receipt.key);
-  const bytes = canonicalJsonBytes(receipt);
-  if ((await store.putIfAbsent(key, bytes, options)) === 'written') return receipt;
-  const first = await findReceipt(store, receipt.stage, receipt.key, options);
-  if (first) return first;
-  await store.put(key, bytes, options);
-  return receipt;
+/** Writes a receipt, after its outputs. */
+export async function writeReceipt<R extends Receipt>(
+  store: ObjectStore,
+  stage: string,
+  key: string,
+  receipt: R,
+  options: StoreOptions = {},
+): Promise<void> {
+  await store.put(keys.receipt(stage, key), canonicalJsonBytes(receipt), options);
 }
 
 /**

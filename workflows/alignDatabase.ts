@@ -170,18 +170,18 @@ export async function alignDatabase(input: AlignInput): Promise<RunSummary> {
   let basis = plan.pinnedBasis;
   if (!basis) {
     const reference = plan.referenceModel;
-    let projection = '';
+    let pass = '';
     if (plan.basisPasses) {
       let groups = plan.shards;
       for (let level = 0; groups > 1 || level === 0; level++) {
         groups = Math.ceil(groups / MERGE_FAN_IN);
         await map(run, 'statistics', reference, groups, String(level));
       }
-      projection = (await heavy.fitProjection(run)).key;
+      pass = (await heavy.fitProjection(run)).key;
       for (let refits = 0; ; refits++) {
-        await map(run, 'summarise', reference, plan.shards, projection);
-        const clusters = await heavy.clusterLeaves(run, projection);
-        projection = clusters.key;
+        await map(run, 'summarise', reference, plan.shards, pass);
+        const clusters = await heavy.clusterLeaves(run, pass);
+        pass = clusters.key;
         if (clusters.status === 'clustered') break;
         if (refits === MAX_REFITS)
           throw ApplicationFailure.nonRetryable(
@@ -189,9 +189,14 @@ export async function alignDatabase(input: AlignInput): Promise<RunSummary> {
             FAILURES.invalidInput,
           );
       }
-      await map(run, 'nominate', reference, plan.shards, projection);
     }
-    basis = (await heavy.chooseAnchors(run, projection)).basis;
+    for (let rounds = 0; !basis; rounds++) {
+      if (plan.basisPasses) await map(run, 'nominate', reference, plan.shards, pass);
+      const chosen = await heavy.chooseAnchors(run, pass);
+      if (chosen.status === 'chosen') basis = chosen.basis;
+      else if (rounds === plan.anchors) throw new Error('basis: nominations do not end'); // each round fills one centre or more
+      else pass = chosen.key;
+    }
   }
 
   // --- anchor vectors, projection ---------------------------------------------------------------

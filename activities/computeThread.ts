@@ -1,0 +1,116 @@
+// Thread entry: the numerics of latent/ and the per-structure work of structures/, served to activities. No I/O here.
+import { serve } from '../threads/serve.js';
+import type { AtomVectors } from '../datasets/tables/atomVectors.js';
+import { decodeMoments, encodeMoments, mergeMoments, momentsOf } from '../latent/moments.js';
+import { applyDirectProjection, decodeDirectProjection, encodeDirectProjection, fitDirectProjection } from '../latent/pca.js';
+import { decodeLeaves, encodeLeaves } from '../latent/birch.js';
+import {
+  clusterLeaves,
+  decodeCentres,
+  encodeCentres,
+  nominate,
+  nominateReplacements,
+  summariseShard,
+  type CentreRule,
+} from '../latent/direct.js';
+import type { AtomId } from '../latent/atomId.js';
+import { cosinesToAnchors, meanRow, structureMeans } from '../latent/project.js';
+import { matrix } from '../latent/matrix.js';
+import { solvePair } from '../latent/transport/solvePair.js';
+import { reducedFormula } from '../structures/formula.js';
+import { structureHash } from '../structures/hash.js';
+import { findSymmetry } from '../structures/symmetry.js';
+import type { Structure } from '../structures/structure.js';
+import { contentDigest } from './sharding.js';
+
+const tasks = {
+  /** What the snapshot derives from each structure. */
+  describe: (structures: Structure[]) =>
+    structures.map((structure) => ({
+      structureHash: structureHash(structure),
+      formula: reducedFormula(structure.atomicNumbers),
+      content: contentDigest(structure),
+      ...findSymmetry(structure),
+    })),
+
+  /** Encoded moments of x [n, dim]. */
+  moments: async ({ x, dim }: { x: Float32Array; dim: number }) => encodeMoments(await momentsOf(x, x.length / dim, dim)),
+
+  /** Encoded moments of the union of encoded moments, in the order given. */
+  mergeMoments: (parts: Uint8Array[]) => encodeMoments(mergeMoments(parts.map(decodeMoments))),
+
+  /** Encoded scaling and principal components. */
+  fitProjection: ({ moments }: { moments: Uint8Array }) => encodeDirectProjection(fitDirectProjection(decodeMoments(moments))),
+
+  /** Encoded BIRCH leaves of x [n, dim] in the projected space. */
+  summarise: async (task: { x: Float32Array; dim: number; projection: Uint8Array; threshold: number }) => {
+    const projection = decodeDirectProjection(task.projection);
+    const n = task.x.length / task.dim;
+    const projected = await applyDirectProjection(projection, task.x, n);
+    return encodeLeaves(summariseShard(projected, n, projection.p, { threshold: task.threshold }));
+  },
+
+  /** Encoded centres of K clusters of all leaves, or the smaller threshold to summarise with. */
+  clusterLeaves: (task: { leaves: Uint8Array[]; anchors: number; threshold: number; center: CentreRule }) => {
+    const { threshold, center: centre } = task;
+    const result = clusterLeaves(task.leaves.map(decodeLeaves), task.anchors, { threshold, centre });
+    return result.status === 'refit' ? result : { status: result.status, centres: encodeCentres(result.centres) };
+  },
+
+  /** This shard's candidates for every centre, or for those that still have no anchor. */
+  nominate: async (task: {
+    rows: AtomVectors;
+    projection: Uint8Array;
+    centres: Uint8Array;
+    anchors: (AtomId | null)[];
+  }) => {
+    const { vectors, atomicNumbers, offsets, materialIds } = task.rows;
+    const n = atomicNumbers.length;
+    const projected = await applyDirectProjection(decodeDirectProjection(task.projection), vectors, n);
+    const ids = { materialIds: new Array<string>(n), atomIndices: new Int32Array(n) };
+    materialIds.forEach((id, s) => {
+      for (let row = offsets[s]!; row < offsets[s + 1]!; row++) {
+        ids.materialIds[row] = id;
+        ids.atomIndices[row] = row - offsets[s]!;
+      }
+    });
+    const rows = { projected, n, ids };
+    const centres = decodeCentres(task.centres);
+    return task.anchors.length > 0 ? nominateReplacements(rows, centres, task.anchors) : nominate(rows, centres);
+  },
+
+  /** Cosines of x [n, dim] to the anchors [K, dim], and their means over structures. */
+  project: async (task: { x: Float32Array; anchors: Float32Array; dim: number; offsets: Int32Array; centred: boolean }) => {
+    const { x, anchors, dim, offsets, centred } = task;
+    const k = anchors.length / dim;
+    const centre = centred ? { centre: meanRow(anchors, k, dim) } : {};
+    const coordinates = await cosinesToAnchors(x, anchors, dim, centre);
+    const counts = Array.from({ length: offsets.length - 1 }, (_, s) => offsets[s + 1]! - offsets[s]!);
+    const means = structureMeans(coordinates, k, counts);
+    return { coordinates, means, anchors: k };
+  },
+
+  /** One draw of optimal transport between paired samples x and y, both [n, dim]. */
+  solvePair: (task: {
+    x: Float32Array;
+    y: Float32Array;
+    dim: number;
+    atomicNumbers: Int32Array;
+    solver: 'exact' | 'sinkhorn';
+    epsilon: number;
+  }) => {
+    const { x, y, dim, atomicNumbers, solver, epsilon } = task;
+    const n = atomicNumbers.length;
+    return solvePair(matrix(x, n, dim), matrix(y, n, dim), {
+      design: 'same',
+      sourceElements: atomicNumbers,
+      sinkElements: atomicNumbers,
+      solver: solver === 'exact' ? { name: 'exact' } : { name: 'sinkhorn', epsilon },
+    });
+  },
+};
+
+/** What the compute threads serve. */
+export type ComputeTasks = typeof tasks;
+
+serve(tasks);

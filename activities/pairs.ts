@@ -1,0 +1,30 @@
+import type { ModelParts, PlanDocument, RunRef } from './documents.js';
+import type { Work } from './heartbeat.js';
+import { modelParts } from './project.js';
+import type { Runs } from './runs.js';
+
+/** Two models of a run, in the order of the spec. */
+export interface Pair {
+  a: ModelParts;
+  b: ModelParts;
+  /** Structures that at least one of the two could not embed. */
+  excluded: Set<string>;
+}
+
+/** Names of pair `item`: (0,1), (0,2), ..., (1,2), ... */
+export function pairNames(plan: PlanDocument, item: number): [a: string, b: string] {
+  let rest = item;
+  for (let i = 0; i < plan.models.length; i++) {
+    const partners = plan.models.length - 1 - i;
+    if (rest < partners) return [plan.models[i]!.id, plan.models[i + 1 + rest]!.id];
+    rest -= partners;
+  }
+  throw new RangeError(`activities: ${plan.models.length} models have no pair ${item}`);
+}
+
+/** Pair `item` of a run with what both models have. */
+export async function readPair(runs: Runs, run: RunRef, plan: PlanDocument, item: number, basis: string, work: Work): Promise<Pair> {
+  const [a, b] = await Promise.all(pairNames(plan, item).map((name) => modelParts(runs, run, basis, name, work)));
+  const excluded = new Set([...a!.quarantine, ...b!.quarantine].map((row) => row.material_id));
+  return { a: a!, b: b!, excluded };
+}
