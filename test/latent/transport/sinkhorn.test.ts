@@ -1,0 +1,118 @@
+import { describe, expect, test } from 'vitest';
+import { matrix } from '../../../latent/matrix.js';
+import { normalFrom, seededRandom } from '../../../latent/random.js';
+import { DenseCost, euclideanCost } from '../../../latent/transport/cost.js';
+import { exactTransport } from '../../../latent/transport/exact.js';
+import { median } from '../../../latent/transport/median.js';
+import { sinkhorn, sinkhornDivergence } from '../../../latent/transport/sinkhorn.js';
+import { clouds, fixture } from './fixtures/readFixture.js';
+
+function normalCloud(n: number, p: number, seed: number) {
+  const normal = normalFrom(seededRandom(seed));
+  return matrix(
+    Float64Array.from({ length: n * p }, () => normal()),
+    n,
+    p,
+  );
+}
+
+describe('entropic transport against POT in the log domain (fixtures/transport.py)', () => {
+  test.each(fixture.entropic.map((problem, at) => ({ at, ...problem })))(
+    'problem $at: $n x $m points, epsilon $epsilon of the median',
+    async (problem) => {
+      const cost = await euclideanCost(...clouds(problem));
+      const plan = await sinkhorn(cost, {
+        epsilon: problem.epsilon,
+        tolerance: 1e-12,
+        keepShare: 0,
+        maxIterations: 500_000,
+        sourceWeights: Float64Array.from(problem.a ?? []),
+        sinkWeights: Float64Array.from(problem.b ?? []),
+      });
+      expect(plan.converged).toBe(true);
+      expect(plan.epsilon).toBeCloseTo(problem.epsilon * problem.median, 14);
+      expect(Math.abs(plan.cost / problem.cost - 1)).toBeLessThan(1e-8);
+      expect(Math.abs(plan.regularisedCost / problem.regularised - 1)).toBeLessThan(1e-8);
+      expect(plan.marginalResidual).toBeLessThan(1e-11);
+      expect(plan.droppedMass).toBeLessThan(1e-12);
+      plan.mass.forEach((mass, at) =>
+        expect(Math.abs(mass - problem.plan[plan.source[at] * problem.m + plan.sink[at]])).toBeLessThan(1e-9),
+      );
+    },
+  );
+});
+
+describe('entropic transport', () => {
+  const [x, y] = [normalCloud(60, 4, 1), normalCloud(45, 4, 2)];
+
+  test('approaches the exact cost from above, and its dual bounds it from below', async () => {
+    const cost = await euclideanCost(x, y);
+    const exact = (await exactTransport(cost)).cost;
+    let previous = Infinity;
+    for (const epsilon of [0.5, 0.1, 0.02, 0.005]) {
+      const plan = await sinkhorn(cost, { epsilon, tolerance: 1e-7, maxIterations: 200_000 });
+      expect(plan.converged).toBe(true);
+      expect(plan.cost).toBeGreaterThan(exact - 1e-9);
+      expect(plan.cost).toBeLessThan(previous);
+      expect(plan.dual).toBeLessThan(exact + 1e-9);
+      previous = plan.cost;
+    }
+    expect(previous / exact - 1).toBeLessThan(5e-3);
+  });
+
+  test('survives an epsilon at which exp(-C / epsilon) underflows', async () => {
+    const far = new DenseCost(Float64Array.of(1000, 1001, 1001, 1000.5), 2, 2);
+    const plan = await sinkhorn(far, { epsilon: 1e-2, epsilonUnit: 'cost' });
+    expect(plan.converged).toBe(true);
+    expect(plan.cost).toBeCloseTo(1000.25, 6);
+  });
+
+  test('says when it did not converge', async () => {
+    const plan = await sinkhorn(await euclideanCost(x, y), { epsilon: 0.01, maxIterations: 3 });
+    expect(plan.converged).toBe(false);
+    expect(plan.iterations).toBe(3);
+    expect(plan.marginalResidual).toBeGreaterThan(1e-9);
+  });
+
+  test('counts the mass of the arcs that it leaves out', async () => {
+    const cost = await euclideanCost(x, y);
+    const plan = await sinkhorn(cost, { epsilon: 0.05, keepShare: 0.01 });
+    const kept = plan.mass.reduce((sum, mass) => sum + mass, 0);
+    expect(kept + plan.droppedMass).toBeCloseTo(1, 9);
+    expect(plan.droppedMass).toBeGreaterThan(0);
+    expect(Math.min(...plan.mass)).toBeGreaterThanOrEqual(0.01 / 60);
+  });
+
+  test('the divergence is 0 between equal clouds and positive between others', async () => {
+    const [xy, xx, yy] = [await euclideanCost(x, y), await euclideanCost(x, x), await euclideanCost(y, y)];
+    const options = { epsilon: 0.1, tolerance: 1e-6 };
+    expect(Math.abs((await sinkhornDivergence(xx, xx, xx, options)).divergence)).toBeLessThan(1e-9);
+    const other = await sinkhornDivergence(xy, xx, yy, options);
+    expect(other.converged).toBe(true);
+    expect(other.divergence).toBeGreaterThan(0.01);
+  });
+
+  test('refuses an epsilon of 0 and weights of 0', async () => {
+    const cost = await euclideanCost(x, y);
+    await expect(sinkhorn(cost, { epsilon: 0 })).rejects.toThrow(/epsilon is 0/);
+    await expect(
+      sinkhorn(cost, { epsilon: 1, sourceWeights: new Float64Array(60).fill(1).fill(0, 3, 4) }),
+    ).rejects.toThrow(/weights above 0/);
+  });
+});
+
+test('the median of costs is exact for odd and even numbers of them', async () => {
+  for (const [n, m] of [
+    [31, 17],
+    [30, 17],
+    [1, 1],
+    [1, 2],
+  ]) {
+    const values = normalCloud(n, m, n + m).data;
+    const sorted = values.slice().sort();
+    const count = n * m;
+    const expected = (sorted[Math.floor((count - 1) / 2)] + sorted[Math.floor(count / 2)]) / 2;
+    expect(await median(new DenseCost(values, n, m))).toBe(expected);
+  }
+  expect(await median(new DenseCost(new Float64Array(6).fill(2.5), 2, 3))).toBe(2.5);
+});
