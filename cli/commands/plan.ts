@@ -1,0 +1,33 @@
+import { EXIT } from '../../config/names.js';
+import { previewRun } from '../../workers/plan.js';
+import type { Context } from '../context.js';
+import { formatAmount, formatCount, formatTable } from '../format.js';
+import { readSpec } from './run.js';
+
+/** `koine plan SPEC`: what a run would do and what is there already. */
+export async function plan(context: Context, specFile: string, options: { json?: boolean; name?: string }) {
+  const spec = await readSpec(context, specFile, options.name);
+  const preview = await previewRun(context.settings(), spec);
+  if (options.json) {
+    context.console.answer(JSON.stringify(preview));
+    return EXIT.done;
+  }
+  const { models, pairs, basis } = preview;
+  const work = ({ total, cached }: { total: number; cached: number }) =>
+    `${formatCount(total - cached)} of ${formatCount(total)}`;
+  const lines = [
+    `snapshot ${preview.snapshot.slice(0, 12)}: ${formatAmount(preview.structures, 'structure')}, ` +
+      `${formatCount(preview.quarantined)} quarantined, ${formatAmount(preview.shards, 'shard')}`,
+    `basis ${basis.digest ? basis.digest.slice(0, 12) : 'to be fitted'}: ${basis.why}`,
+    '',
+    ...formatTable(
+      ['model', '>shards to embed', '>to project', 'because'],
+      models.map(({ id, embed, project }) => [id, work(embed), work(project), embed.because]),
+    ),
+    '',
+    `pairs to compute: ${work(pairs)}`,
+    `nothing was changed; start it with: koine run ${specFile}`,
+  ];
+  for (const line of lines) context.console.answer(line);
+  return EXIT.done;
+}

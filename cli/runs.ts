@@ -1,0 +1,182 @@
+import { randomBytes } from 'node:crypto';
+import type { Client, WorkflowExecutionInfo, WorkflowHandle } from '@temporalio/client';
+import type { TypedSearchAttributes } from '@temporalio/common';
+import { defineSearchAttributeKey, WorkflowNotFoundError } from '@temporalio/common';
+import { EXIT, taskQueue } from '../config/names.js';
+import type { RunSpec } from '../config/runSpec.js';
+import { canonicalJsonBytes } from '../datasets/canonicalJson.js';
+import { digestJson } from '../datasets/digest.js';
+import { StoreRefused } from '../datasets/store/objectStore.js';
+import { openStore } from '../datasets/store/open.js';
+import type { alignDatabase, AlignInput } from '../workflows/alignDatabase.js';
+import { searchAttributes } from '../workflows/searchAttributes.js';
+import { Refusal } from './refusal.js';
+
+/** Handle of an alignment run. */
+export type RunHandle = WorkflowHandle<typeof alignDatabase>;
+
+/** Name of the workflow type of a run. */
+export const RUN_WORKFLOW = 'alignDatabase';
+
+/** What `koine` notes on a run when it starts one, to find it again without asking a worker. */
+type RunMemo = { runId: string; output: string };
+
+/** A run as the server lists it. */
+export interface ListedRun {
+  run_id: string;
+  name: string;
+  workflow_id: string;
+  /** `running`, `completed`, `failed`, `canceled`, `terminated`, `timed_out`. */
+  status: string;
+  stage: string;
+  started: Date;
+  closed: Date | null;
+  output: string;
+}
+
+/** `<name>-<UTC yyyymmddThhmmss>-<4 hex>`: sorts by time, unique for two starts in one second. */
+export function newRunId(name: string, now = new Date()): string {
+  const stamp = now.toISOString().slice(0, 19).replace(/[-:]/g, '');
+  return `${name}-${stamp}-${randomBytes(2).toString('hex')}`;
+}
+
+/** The id that equal requests share, so that starting one twice joins the first. */
+export function workflowIdOf(name: string, requestDigest: string): string {
+  return `align/${name}/${requestDigest.slice(0, 12)}`;
+}
+
+/**
+ * Writes what a run is asked to do into its output, under its own digest: workflows carry only the key.
+ * @throws Refusal when the output is no store or cannot be written
+ */
+export async function writeRequest(spec: RunSpec, replace: boolean): Promise<{ key: string; digest: string }> {
+  const document = { spec, replace };
+  const digest = digestJson(document);
+  const key = `requests/${digest}.json`;
+  try {
+    await openStore(spec.output).putIfAbsent(key, canonicalJsonBytes(document));
+  } catch (error) {
+    if (error instanceof RangeError || error instanceof StoreRefused)
+      throw new Refusal(`output: ${error.message}`, EXIT.usage, { cause: error });
+    throw error;
+  }
+  return { key, digest };
+}
+
+/** What Temporal needs to start a run besides its id. */
+export function runOptions(input: AlignInput, models: readonly string[]) {
+  const memo: RunMemo = { runId: input.runId, output: input.output };
+  return {
+    taskQueue: taskQueue('control', input.queueSuffix),
+    args: [input] as [AlignInput],
+    memo,
+    typedSearchAttributes: searchAttributes({ RunName: input.name, Stage: 'snapshot' }),
+    staticSummary: `${input.name}: ${models.length} models`,
+    staticDetails: [
+      `Aligns ${models.map((id) => `\`${id}\``).join(', ')}.`,
+      '',
+      `Output: \`${input.output}\``,
+      `Request: \`${input.request}\``,
+    ].join('\n'),
+  };
+}
+
+/**
+ * Starts a run, or joins the one that already does the same.
+ * @returns its handle and run id, and whether it was there
+ */
+export async function startRun(
+  client: Client,
+  workflowId: string,
+  input: AlignInput,
+  models: readonly string[],
+): Promise<{ handle: RunHandle; runId: string; joined: boolean }> {
+  const handle = await client.workflow.start<typeof alignDatabase>(RUN_WORKFLOW, {
+    ...runOptions(input, models),
+    workflowId,
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+  });
+  const { memo } = await handle.describe();
+  const runId = typeof memo?.runId === 'string' && memo.runId ? memo.runId : input.runId;
+  return { handle, runId, joined: runId !== input.runId };
+}
+
+/** Runs by time of start, newest first. */
+export async function listRuns(client: Client, filter = '', limit = 20): Promise<ListedRun[]> {
+  const query = `WorkflowType = '${RUN_WORKFLOW}'${filter ? ` AND ${filter}` : ''}`;
+  const runs: ListedRun[] = [];
+  for await (const execution of client.workflow.list({ query, pageSize: limit })) {
+    runs.push(listed(execution));
+    if (runs.length === limit) break;
+  }
+  return runs;
+}
+
+/** How many of the newest runs of a name are searched for a run id. */
+const SEARCHED = 1000;
+
+/**
+ * The run that `text` names: a workflow id, a run id, or the name of a run (then the newest of that name).
+ * @throws Refusal when there is none
+ */
+export async function findRun(client: Client, text: string): Promise<{ handle: RunHandle; run: ListedRun }> {
+  const run = (await byWorkflowId(client, text)) ?? (await byRunId(client, text)) ?? (await byName(client, text));
+  if (!run) {
+    const known = [...new Set((await listRuns(client)).map(({ name }) => name))];
+    throw new Refusal(
+      `no run '${text}'; give a run's name, run id or workflow id` +
+        (known.length > 0 ? ` (recent names: ${known.join(', ')})` : ' (this server has no runs yet)'),
+    );
+  }
+  return { handle: client.workflow.getHandle<typeof alignDatabase>(run.workflow_id), run };
+}
+
+async function byWorkflowId(client: Client, text: string): Promise<ListedRun | undefined> {
+  if (!text.includes('/')) return undefined;
+  try {
+    return listed(await client.workflow.getHandle(text).describe());
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+async function byRunId(client: Client, text: string): Promise<ListedRun | undefined> {
+  const name = /^(.+)-\d{8}T\d{6}-[0-9a-f]{4}$/.exec(text)?.[1];
+  if (!name) return undefined;
+  const runs = await listRuns(client, `RunName = ${quoted(name)}`, SEARCHED);
+  return runs.find((run) => run.run_id === text);
+}
+
+async function byName(client: Client, text: string): Promise<ListedRun | undefined> {
+  return (await listRuns(client, `RunName = ${quoted(text)}`, 1))[0];
+}
+
+/** A value in a visibility query. */
+function quoted(text: string): string {
+  return `'${text.replace(/['\\]/g, '\\$&')}'`;
+}
+
+function listed(
+  execution: Pick<
+    WorkflowExecutionInfo,
+    'workflowId' | 'memo' | 'status' | 'typedSearchAttributes' | 'startTime' | 'closeTime'
+  >,
+): ListedRun {
+  const memo = (execution.memo ?? {}) as Partial<RunMemo>;
+  return {
+    run_id: memo.runId || execution.workflowId.split('/').at(-1) || execution.workflowId,
+    name: keyword(execution.typedSearchAttributes, 'RunName'),
+    workflow_id: execution.workflowId,
+    status: execution.status.name.toLowerCase(),
+    stage: keyword(execution.typedSearchAttributes, 'Stage'),
+    started: execution.startTime,
+    closed: execution.closeTime ?? null,
+    output: memo.output ?? '',
+  };
+}
+
+function keyword(attributes: TypedSearchAttributes, name: string): string {
+  return attributes.get(defineSearchAttributeKey(name, 'KEYWORD')) ?? '';
+}
