@@ -1,4 +1,5 @@
 import { elementOfLabel } from '../elements.js';
+import { latticeFromParameters, latticeOfProteinDataBank, type CellParameters } from './cell.js';
 import { parseCif, type CifBlock, type CifValue } from './cifSyntax.js';
 import { namedOperations, parseOperation, type SymmetryOperation } from './cifSymmetry.js';
 import { LineReader } from './lines.js';
@@ -18,7 +19,7 @@ const OCCUPANCY_TOLERANCE = 1e-3;
 export const readCif: FormatReader = async function* ({ bytes }) {
   let anyCell = false;
   for await (const text of blockTexts(bytes)) {
-    const block = /^\s*data_(\S*)/im.exec(text)?.[1] ?? '';
+    const block = /^[ \t]*data_(\S*)/im.exec(text)?.[1] ?? '';
     const blocks = attempt(() => parseCif(text));
     if (blocks instanceof Rejected) {
       yield { block, found: blocks };
@@ -81,7 +82,7 @@ function crystalOfBlock(block: CifBlock): Crystal {
   ) as CellParameters;
   const column = siteColumns(block);
   const isCartesian = !column('fract_x') && column('cartn_x') !== undefined;
-  const lattice = isCartesian ? latticeAlongX(cell) : latticeAlongZ(cell);
+  const lattice = isCartesian ? latticeOfProteinDataBank(cell) : latticeFromParameters(cell);
   const axes = (isCartesian ? ['cartn_x', 'cartn_y', 'cartn_z'] : ['fract_x', 'fract_y', 'fract_z']).map((axis) => {
     const values = column(axis);
     if (!values) throw new Rejected('unparsable', `no sites: _atom_site_${axis} is missing`);
@@ -224,33 +225,4 @@ function distanceSquared(lattice: number[], step: number[]): number {
   for (let axis = 0; axis < 3; axis++)
     sum += (step[0]! * lattice[axis]! + step[1]! * lattice[3 + axis]! + step[2]! * lattice[6 + axis]!) ** 2;
   return sum;
-}
-
-type CellParameters = [a: number, b: number, c: number, alpha: number, beta: number, gamma: number];
-
-const cosine = (degrees: number) => (degrees === 90 ? 0 : Math.cos((degrees * Math.PI) / 180));
-const sine = (degrees: number) => Math.sin((degrees * Math.PI) / 180);
-
-/** Vectors with c along z and a in the xz plane, as pymatgen places them, so that both read a file into the same axes. */
-function latticeAlongZ([a, b, c, alpha, beta, gamma]: CellParameters): number[] {
-  const cosGammaStar = (cosine(alpha) * cosine(beta) - cosine(gamma)) / (sine(alpha) * sine(beta));
-  const sinGammaStar = Math.sqrt(Math.max(0, 1 - cosGammaStar ** 2));
-  return [
-    a * sine(beta),
-    0,
-    a * cosine(beta),
-    -b * sine(alpha) * cosGammaStar + 0,
-    b * sine(alpha) * sinGammaStar,
-    b * cosine(alpha),
-    0,
-    0,
-    c,
-  ];
-}
-
-/** Vectors with a along x and b in the xy plane: the axes to which the Cartesian coordinates of the PDB and mmCIF refer. */
-function latticeAlongX([a, b, c, alpha, beta, gamma]: CellParameters): number[] {
-  const x = c * cosine(beta);
-  const y = (c * (cosine(alpha) - cosine(beta) * cosine(gamma))) / sine(gamma);
-  return [a, 0, 0, b * cosine(gamma), b * sine(gamma), 0, x, y, Math.sqrt(Math.max(0, c ** 2 - x ** 2 - y ** 2))];
 }

@@ -1,8 +1,8 @@
 import { parse } from 'csv-parse';
 import { Readable } from 'node:stream';
+import { crystalOfText } from './documents.js';
 import { MAX_RECORD_LENGTH, Rejected, attempt, type FormatReader } from './record.js';
 import { statedId } from './materialId.js';
-import { crystalOfRow, hasCrystalColumn } from './table.js';
 
 /**
  * CSV with a header, row by row: a column `cif`, or `structure` with CIF or pymatgen JSON. Leading `#` lines are comments. A row
@@ -31,11 +31,14 @@ export const readCsv: FormatReader = async function* ({ bytes }) {
   input.pipe(parser);
 
   let header: string[] | undefined;
+  let column: string | undefined;
+  let indexColumns: number | undefined;
   try {
     for await (const fields of parser as AsyncIterable<string[]>) {
       if (!header) {
         header = fields.map((name) => name.trim());
-        if (!hasCrystalColumn(header)) {
+        column = ['cif', 'structure'].find((name) => header!.includes(name));
+        if (column === undefined) {
           throw new Rejected(
             'unparsable',
             `the columns are ${header.slice(0, 20).join(', ')}; a column cif or structure is needed`,
@@ -43,13 +46,15 @@ export const readCsv: FormatReader = async function* ({ bytes }) {
         }
         continue;
       }
+      // As in pandas.read_csv: with one field more than the header names, the first is an unnamed row index.
+      indexColumns ??= fields.length === header.length + 1 ? 1 : 0;
       const row: Record<string, string> = {};
-      header.forEach((name, i) => (row[name] = fields[i] ?? ''));
-      const width = header.length;
+      for (const [i, name] of header.entries()) row[name] = fields[i + indexColumns] ?? '';
+      const width = header.length + indexColumns;
       const found = attempt(() => {
         if (fields.length !== width)
-          throw new Rejected('unparsable', `the row has ${fields.length} fields; the header has ${width}`);
-        return crystalOfRow(row);
+          throw new Rejected('unparsable', `the row has ${fields.length} fields; ${width} are needed`);
+        return crystalOfText(row[column!]!);
       });
       yield { id: statedId(row), found };
     }

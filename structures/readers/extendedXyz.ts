@@ -4,6 +4,9 @@ import { LineReader } from './lines.js';
 import { statedId } from './materialId.js';
 import { Rejected, parseNumber, quote, type Crystal, type FormatReader, type FoundRecord } from './record.js';
 
+/** Characters; lattice, properties and a frame's scalars take far less. */
+const MAX_COMMENT = 2 ** 20;
+
 const ATOM_COUNT = /^\s*\d+\s*$/;
 
 /**
@@ -41,7 +44,13 @@ async function readFrame(
   if (!ATOM_COUNT.test(first!))
     throw new Rejected('unparsable', `${quote(first)} stands where a frame begins; its number of atoms is needed`);
   const count = Number(first);
-  const fields = parseComment((await lines.next()) ?? '');
+  const comment = (await lines.next()) ?? '';
+  if (comment.length > MAX_COMMENT)
+    throw new Rejected(
+      'unparsable',
+      `the comment line has ${comment.length} characters; at most ${MAX_COMMENT} are read`,
+    );
+  const fields = parseComment(comment);
   named(statedId(fields));
   if (count > maxAtoms) throw new Rejected('too_large', `${count} atoms; at most ${maxAtoms} are accepted`);
 

@@ -1,10 +1,25 @@
 import { readCif } from './cif.js';
 import { readCsv } from './csv.js';
 import { readExtendedXyz } from './extendedXyz.js';
+import { readJson, readJsonLines } from './json.js';
+import { looksLikePoscar, readPoscar } from './poscar.js';
 import { Rejected, quote, type FormatReader } from './record.js';
+import { readXsf } from './xsf.js';
 
 /** Bytes at the beginning of a file that suffice to tell its format. */
 export const HEAD_BYTES = 64 * 1024;
+
+/** Formats that are recognised in order to say what they are, by their first bytes. */
+const UNREADABLE: readonly [pattern: RegExp, what: string][] = [
+  [/^BZh/, 'bzip2; unpack it or compress it with gzip'],
+  [/^\xfd7zXZ/, 'xz; unpack it or compress it with gzip'],
+  [/^\x28\xb5\x2f\xfd/, 'zstd; unpack it or compress it with gzip'],
+  [/^(\xff\xfe|\xfe\xff)/, 'UTF-16 text; UTF-8 is needed'],
+  [/^.{257}ustar/s, 'a tar archive; unpack it or make it a zip'],
+  [/^ITEM: /, 'a LAMMPS dump, which names no elements'],
+  [/^\s*(<!DOCTYPE|<html|<\?xml)/i, 'HTML or XML'],
+  [/^(HEADER|CRYST1|HETATM|ATOM  )/, 'PDB; convert it to CIF'],
+];
 
 /**
  * Tells the format of a text file by its content; the name only breaks ties.
@@ -14,19 +29,38 @@ export const HEAD_BYTES = 64 * 1024;
  * @throws Rejected when it is none koine reads
  */
 export function formatOf(head: Uint8Array, name: string): FormatReader {
-  if (head.length === 0) throw new Rejected('empty', 'the file is empty');
-  if ((head[0] === 0xff && head[1] === 0xfe) || (head[0] === 0xfe && head[1] === 0xff)) {
-    throw new Rejected('unparsable', 'the text is UTF-16; UTF-8 is needed');
-  }
+  const magic = Buffer.from(head.subarray(0, 300)).toString('latin1');
+  const known = UNREADABLE.find(([pattern]) => pattern.test(magic));
+  if (known) throw new Rejected('unparsable', `the file is ${known[1]}`);
   const text = new TextDecoder().decode(head);
+  if (text.trim() === '') throw new Rejected('empty', 'the file is empty');
+
   const lines = text.split(/\r?\n/);
-  const telling = lines.filter((line) => line.trim() !== '' && !/^\s*#/.test(line));
-  const first = telling[0]?.trim() ?? '';
+  // A POSCAR may begin with any comment, so its numbers speak first.
+  if (looksLikePoscar(lines)) return readPoscar;
+  const telling = lines
+    .filter((line) => line.trim() !== '' && !line.trimStart().startsWith('#'))
+    .map((line) => line.trim());
+  const [first = '', second = ''] = telling;
+  if (/^[[{]/.test(first)) return isJsonLines(first, second, name) ? readJsonLines : readJson;
   if (/^(data_|loop_|_[a-z])/i.test(first)) return readCif;
-  if (/^\d+$/.test(first) && (/=/.test(lines[1] ?? '') || /\.(ext)?xyz(\.|$)/i.test(name))) return readExtendedXyz;
-  if (first.includes(',')) return readCsv;
+  if (/^(CRYSTAL|SLAB|POLYMER|MOLECULE|ATOMS|ANIMSTEPS(\s+\d+)?|DIM-GROUP)$/.test(first)) return readXsf;
+  if (/^\d+$/.test(first) && (second.includes('=') || /\.(ext)?xyz(\.|$)/i.test(name))) return readExtendedXyz;
+  if (/(^|[,"])(cif|structure)("|,|$)/.test(first) || /\.csv(\.|$)/i.test(name)) return readCsv;
   throw new Rejected(
     'unparsable',
-    `${quote(first)} begins none of the formats CIF, extended XYZ, POSCAR, XSF, pymatgen or OPTIMADE JSON, CSV, Parquet`,
+    `${quote(first)} begins none of the formats CIF, extended XYZ, POSCAR, XSF, JSON (pymatgen, Materials Project, OPTIMADE), CSV, Parquet`,
   );
+}
+
+/** A whole object on the first line and another one below it. */
+function isJsonLines(first: string, second: string, name: string): boolean {
+  if (/\.(jsonl|ndjson)(\.|$)/i.test(name)) return true;
+  if (!first.startsWith('{') || !second.startsWith('{')) return false;
+  try {
+    JSON.parse(first);
+    return true;
+  } catch {
+    return false;
+  }
 }

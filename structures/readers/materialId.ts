@@ -21,10 +21,15 @@ const ID_FIELDS = ['material_id', 'id', 'mp_id', 'structure_id', 'task_id', 'ent
 export function statedId(fields: Readonly<Record<string, unknown>>): string | undefined {
   for (const field of ID_FIELDS) {
     const value = fields[field];
-    if (typeof value === 'string' && value.trim() !== '') return value.trim();
+    if (typeof value === 'string' && isIdentifier(value.trim())) return value.trim();
     if (typeof value === 'number' || typeof value === 'bigint') return String(value);
   }
   return undefined;
+}
+
+/** Ids end up in tables, keys and terminals: short and printable. Other values do not count as stated. */
+export function isIdentifier(text: string): boolean {
+  return text.length > 0 && text.length <= 200 && !/\p{Cc}/u.test(text);
 }
 
 /**
@@ -47,7 +52,7 @@ export function fileStem(name: string): string {
  */
 export function isTellingDataName(name: string): boolean {
   if (
-    /^(image|block|phase|structure|crystal|cell|global|cif|unnamed|untitled|vesta_phase|findsym-output)?[-_]?\d{0,3}$/i.test(
+    /^(image|block|phase|structure|crystal|cell|global|cif|unnamed|untitled|(vesta|jcmc)_phase|findsym-output)?[-_]?\d{0,3}$/i.test(
       name,
     )
   )

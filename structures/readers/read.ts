@@ -1,80 +1,148 @@
-import { createGunzip } from 'node:zlib';
 import { pipeline } from 'node:stream';
+import { createGunzip } from 'node:zlib';
 import { canonicalStructure, rejection, type StructureLimits } from '../canonical.js';
 import type { ByteSource, ReadItem } from '../structure.js';
 import { HEAD_BYTES, formatOf } from './format.js';
-import { fileStem, isTellingDataName } from './materialId.js';
+import { withLocalCopy } from './localCopy.js';
+import { fileStem, isIdentifier, isTellingDataName } from './materialId.js';
+import { readParquet } from './parquet.js';
 import { Rejected, type FoundRecord } from './record.js';
+import { zipMembers } from './zip.js';
+
+/** Archives inside archives are opened this deep. */
+const MAX_NESTING = 4;
 
 /**
- * Structures of one source, in file order: the format is told by content, `.gz` is unpacked, records are read one by one, so
- * that memory does not grow with the file. What cannot be read is a rejection; only an error of `source.open()` itself is thrown.
+ * Structures of one source, in file order. The format is told by content, `.gz` and `.zip` are unpacked, records are read one by
+ * one, so that memory does not grow with the file.
+ *
+ * `source` of an item is the file's name, for a file of several records with `:<index>` counted from 0 or `#<data block>` of a CIF;
+ * a member of a zip is `set.zip/member`. How `materialId` comes about stands in materialId.ts.
  *
  * @param source the bytes and their name
  * @param limits what is still accepted
+ * @returns structures and rejections; content of any kind is never an exception
+ * @throws what `source.open()` throws, for a retry may mend that
  */
 export async function* readStructures(source: ByteSource, limits: StructureLimits = {}): AsyncGenerator<ReadItem> {
-  let failure: { error: unknown } | undefined;
-  async function* watched(): AsyncGenerator<Uint8Array> {
-    try {
-      yield* source.open();
-    } catch (error) {
-      failure = { error };
-      throw error;
-    }
-  }
-  yield* named(
-    source.name,
-    records(source.name, watched(), limits, () => failure),
-    limits,
-  );
+  yield* readFile(source, limits, 0);
 }
 
-/** The records of a file; an error that is the content's own fault becomes the last record. */
-async function* records(
-  name: string,
-  bytes: AsyncIterable<Uint8Array>,
-  limits: StructureLimits,
-  failure: () => { error: unknown } | undefined,
-): AsyncGenerator<FoundRecord> {
+async function* readFile(source: ByteSource, limits: StructureLimits, nesting: number): AsyncGenerator<ReadItem> {
+  const { name } = source;
+  const raw = new Peeked(delivered(source));
+  let content = raw;
   try {
-    let { head, all } = await peek(bytes);
-    if (head[0] === 0x1f && head[1] === 0x8b) {
-      ({ head, all } = await peek(pipeline(all, createGunzip(), () => undefined)));
+    const isGzip = (await raw.head())[0] === 0x1f && raw.magic.charCodeAt(1) === 0x8b;
+    if (isGzip) content = new Peeked(gunzipped(raw.bytes()));
+    const head = await content.head();
+    const path = !isGzip && 'path' in source && typeof source.path === 'string' ? source.path : undefined;
+    if (content.magic === 'PK\x03\x04' || content.magic === 'PK\x05\x06') {
+      if (nesting === MAX_NESTING)
+        throw new Rejected('unparsable', `an archive in ${nesting} others; at most ${MAX_NESTING} levels are opened`);
+      yield* withLocalCopy(content.bytes(), path, (copy) => readMembers(copy, name, limits, nesting));
+    } else {
+      const isParquet = content.magic === 'PAR1';
+      const records = isParquet
+        ? withLocalCopy(content.bytes(), path, readParquet)
+        : formatOf(head, name)({ name, bytes: content.bytes(), limits });
+      yield* named(name, untilRejected(records), limits);
     }
-    yield* formatOf(head, name)({ name, bytes: all, limits });
   } catch (error) {
-    const io = failure();
-    if (io) throw io.error;
-    if (error instanceof Rejected) yield { found: error };
-    else if (error instanceof Error && 'code' in error && String(error.code).startsWith('Z_')) {
-      yield { found: new Rejected('unparsable', `gzip: ${error.message}`) };
-    } else throw error;
+    if (error instanceof SourceFailure) throw error.cause;
+    if (!(error instanceof Rejected)) throw error;
+    yield rejection({ materialId: fileStem(name), source: name }, error.code, error.message);
+  } finally {
+    await content.close();
+    await raw.close();
   }
 }
 
-async function peek(bytes: AsyncIterable<Uint8Array>): Promise<{ head: Uint8Array; all: AsyncIterable<Uint8Array> }> {
-  const iterator = bytes[Symbol.asyncIterator]();
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  while (length < HEAD_BYTES) {
-    const { done, value } = await iterator.next();
-    if (done) break;
-    chunks.push(value);
-    length += value.length;
+async function* readMembers(
+  path: string,
+  name: string,
+  limits: StructureLimits,
+  nesting: number,
+): AsyncGenerator<ReadItem> {
+  let isEmpty = true;
+  for await (const member of zipMembers(path, name)) {
+    isEmpty = false;
+    yield* readFile(member, limits, nesting + 1);
   }
-  async function* all(): AsyncGenerator<Uint8Array> {
-    try {
-      yield* chunks;
-      for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
-    } finally {
-      await iterator.return?.();
+  if (isEmpty) throw new Rejected('empty', 'the archive holds no files');
+}
+
+/** The source could not deliver its bytes; its own error is the cause. */
+class SourceFailure extends Error {}
+
+async function* delivered(source: ByteSource): AsyncGenerator<Uint8Array> {
+  try {
+    yield* source.open();
+  } catch (error) {
+    // A zip member that is broken is rejected like any other content.
+    throw error instanceof Rejected ? error : new SourceFailure(source.name, { cause: error });
+  }
+}
+
+async function* gunzipped(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* pipeline(bytes, createGunzip(), () => undefined) as AsyncIterable<Uint8Array>;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && String(error.code).startsWith('Z_'))
+      throw new Rejected('unparsable', `gzip: ${error.message}`);
+    throw error;
+  }
+}
+
+/** A byte stream whose beginning can be looked at before it is read. */
+class Peeked {
+  readonly #iterator: AsyncIterator<Uint8Array>;
+  #head: Buffer | undefined;
+
+  constructor(bytes: AsyncIterable<Uint8Array>) {
+    this.#iterator = bytes[Symbol.asyncIterator]();
+  }
+
+  /** The first {@link HEAD_BYTES} bytes or a little more. */
+  async head(): Promise<Uint8Array> {
+    if (this.#head) return this.#head;
+    const chunks: Uint8Array[] = [];
+    for (let length = 0; length < HEAD_BYTES;) {
+      const { done, value } = await this.#iterator.next();
+      if (done) break;
+      chunks.push(value);
+      length += value.length;
     }
+    return (this.#head = Buffer.concat(chunks));
   }
-  return { head: Buffer.concat(chunks), all: all() };
+
+  /** The first four bytes as Latin-1, after `head`. */
+  get magic(): string {
+    return this.#head?.toString('latin1', 0, 4) ?? '';
+  }
+
+  /** All bytes, once. */
+  async *bytes(): AsyncGenerator<Uint8Array> {
+    yield await this.head();
+    for (let next = await this.#iterator.next(); !next.done; next = await this.#iterator.next()) yield next.value;
+  }
+
+  async close(): Promise<void> {
+    await this.#iterator.return?.();
+  }
 }
 
-/** Gives each record its id (the rule is in materialId.ts) and its place, and validates it. */
+/** Makes a rejection that ends a file its last record, behind those already read. */
+async function* untilRejected(records: AsyncIterable<FoundRecord>): AsyncGenerator<FoundRecord> {
+  try {
+    yield* records;
+  } catch (error) {
+    if (!(error instanceof Rejected)) throw error;
+    yield { found: error };
+  }
+}
+
+/** Gives each record its id (by the rule in materialId.ts) and its place, and validates it. */
 async function* named(
   name: string,
   found: AsyncIterable<FoundRecord>,
@@ -84,7 +152,7 @@ async function* named(
   const blocks = new Set<string>();
   const item = (record: FoundRecord, index: number, isOnly: boolean): ReadItem => {
     const block =
-      record.block !== undefined && record.block !== '' && !blocks.has(record.block) ? record.block : undefined;
+      record.block !== undefined && isIdentifier(record.block) && !blocks.has(record.block) ? record.block : undefined;
     if (block !== undefined) blocks.add(block);
     const blockId = block !== undefined && (!isOnly || isTellingDataName(block)) ? block : undefined;
     const where = {
@@ -95,17 +163,17 @@ async function* named(
     return canonicalStructure({ ...where, ...record.found }, limits);
   };
 
-  let index = 0;
   // The first record waits for the second: a file of one is named by its stem alone.
   let first: FoundRecord | undefined;
+  let count = 0;
   for await (const record of found) {
-    if (index === 0) first = record;
+    if (count === 0) first = record;
     else {
       if (first) yield item(first, 0, false);
       first = undefined;
-      yield item(record, index, false);
+      yield item(record, count, false);
     }
-    index++;
+    count++;
   }
   if (first) yield item(first, 0, true);
 }

@@ -57,7 +57,7 @@ export function attempt<T>(parse: () => T): T | Rejected {
   }
 }
 
-const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
+const NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;
 
 /**
  * A number as structure files write it: also Fortran's `1.0D-3` and Mathematica's `1.0*^-3`; `nan` and `inf` are kept for
@@ -68,7 +68,7 @@ const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
  * @throws Rejected `unparsable` when it is no number
  */
 export function parseNumber(text: string | undefined, what: string): number {
-  if (text !== undefined) {
+  if (text !== undefined && text.length <= 64) {
     if (NUMBER.test(text)) return Number(text);
     const exponent = text.replace(/\*\^|[dD]/, 'e');
     if (NUMBER.test(exponent)) return Number(exponent);

@@ -1,0 +1,62 @@
+import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
+import { compressors } from 'hyparquet-compressors';
+import { open } from 'node:fs/promises';
+import { recordsOfDocument } from './documents.js';
+import { Rejected, type FoundRecord } from './record.js';
+
+/** Rows decoded at a time: a row group may hold a million structures. */
+const ROWS = 1000;
+
+/** Columns that can be part of a structure or its name; the others are not decoded. */
+const COLUMNS = new Set([
+  ...['material_id', 'id', 'mp_id', 'structure_id', 'task_id', 'entry_id', 'immutable_id'],
+  ...['atomic_numbers', 'lattice', 'fractional_coordinates', 'cif', 'structure'],
+  ...['lattice_vectors', 'cartesian_site_positions', 'species_at_sites', 'species', 'dimension_types'],
+]);
+
+/**
+ * Parquet tables: koine's own `structures` table, OPTIMADE columns, or a column `cif` or `structure`.
+ *
+ * @param path of the file
+ */
+export async function* readParquet(path: string): AsyncGenerator<FoundRecord> {
+  const handle = await open(path);
+  try {
+    const { size } = await handle.stat();
+    const file = {
+      byteLength: size,
+      async slice(start: number, end = size): Promise<ArrayBuffer> {
+        const buffer = new ArrayBuffer(Math.max(0, end - start));
+        await handle.read(new Uint8Array(buffer), 0, buffer.byteLength, start);
+        return buffer;
+      },
+    };
+    const metadata = await parquetMetadataAsync(file).catch(asRejection);
+    const names = metadata.row_groups[0]?.columns.map((column) => column.meta_data?.path_in_schema[0] ?? '') ?? [];
+    const columns = [...new Set(names)].filter((name) => COLUMNS.has(name));
+    const rows = Number(metadata.num_rows);
+    for (let rowStart = 0; rowStart < rows; rowStart += ROWS) {
+      const rowEnd = Math.min(rows, rowStart + ROWS);
+      const chunk = await parquetReadObjects({ file, metadata, columns, compressors, rowStart, rowEnd }).catch(
+        asRejection,
+      );
+      for (const row of chunk) yield recordsOfDocument(row)[0] ?? { found: noStructure(columns) };
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+/** hyparquet throws plain errors for what a file has wrong. */
+function asRejection(error: unknown): never {
+  if (!(error instanceof Error) || 'syscall' in error) throw error;
+  throw new Rejected('unparsable', `Parquet: ${error.message}`);
+}
+
+function noStructure(columns: string[]): Rejected {
+  const needed = 'lattice, atomic_numbers and fractional_coordinates, or cif, are needed';
+  return new Rejected(
+    'unparsable',
+    `Parquet: of the columns of a structure there are ${columns.join(', ') || 'none'}; ${needed}`,
+  );
+}

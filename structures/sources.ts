@@ -1,0 +1,61 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { basename, resolve } from 'node:path';
+import { glob, isDynamicPattern } from 'tinyglobby';
+import type { ByteSource } from './structure.js';
+
+/** A file on this machine; readers that need random access use the path instead of a copy. */
+export interface FileSource extends ByteSource {
+  path: string;
+}
+
+/**
+ * Files under a path, in code-point order of their names. Hidden files and folders are left out.
+ *
+ * @param path a file (named by its base name), a folder (all files below it, named relative to it) or a glob (files named relative
+ *   to its fixed part)
+ * @returns the files; reading tells which of them hold structures
+ * @throws Error when nothing matches
+ */
+export async function* localSources(path: string): AsyncGenerator<FileSource> {
+  const kind = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
+    throw error;
+  });
+  if (kind?.isFile()) {
+    yield fileSource(resolve(path), basename(path));
+    return;
+  }
+  if (!kind && !isDynamicPattern(path)) {
+    throw new Error(
+      `structures/sources: '${path}' does not exist; a file, a folder or a glob such as 'data/*.cif' is needed`,
+    );
+  }
+  const { folder, pattern } = kind ? { folder: path, pattern: '**' } : splitGlob(path);
+  const names = await glob(pattern, { cwd: resolve(folder), onlyFiles: true, dot: false, followSymbolicLinks: true });
+  if (names.length === 0) {
+    throw new Error(
+      `structures/sources: ${kind ? `the folder '${path}' holds no files` : `no file matches '${path}'`}; structure files are needed`,
+    );
+  }
+  for (const name of names.sort(byCodePoint)) yield fileSource(resolve(folder, name), name);
+}
+
+function fileSource(path: string, name: string): FileSource {
+  return { name, path, open: () => createReadStream(path) };
+}
+
+/** The folders before the first one with a wildcard, and the rest. */
+function splitGlob(path: string): { folder: string; pattern: string } {
+  const parts = path.split('/');
+  const first = parts.findIndex((part) => isDynamicPattern(part));
+  // A brace may span a slash; then the whole path is the pattern.
+  const at = Math.max(0, Math.min(first, parts.length - 1));
+  const folder = parts.slice(0, at).join('/');
+  return { folder: folder === '' ? (path.startsWith('/') ? '/' : '.') : folder, pattern: parts.slice(at).join('/') };
+}
+
+/** Not the order of UTF-16 units, in which U+10000 comes before U+FFFF, and of no locale: the same on every machine. */
+function byCodePoint(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
