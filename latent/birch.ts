@@ -112,7 +112,11 @@ class Node {
   }
 }
 
-/** Splits a node around the two of its entries that are farthest apart (the first such pair); ties go to the second half. */
+/**
+ * Splits a node around the two of its entries that are farthest apart (the first such pair, the smaller index first); ties go to the
+ * second half. scikit-learn leaves to rounding noise which of the two seeds comes first, which decides the order of leaves, not their
+ * contents.
+ */
 function split(node: Node): [Node, Node] {
   const { count, p, centroids } = node;
   const squaredDistance = (a: number, b: number): number => {

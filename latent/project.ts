@@ -1,4 +1,5 @@
 import { rowProducts } from './kernels/products.js';
+import { columnMeans, matrix } from './matrix.js';
 import { rowNorm } from './moments.js';
 
 /** Options of `cosinesToAnchors`. */
@@ -7,13 +8,9 @@ export interface ProjectionOptions {
   centre?: Float64Array;
 }
 
-/** The mean of the rows of x [n, d]: [d]. `centre` of `cosinesToAnchors` is this over the anchor vectors. */
+/** The mean of the rows of x [n, d]: [d]. Over the anchor vectors it is the `centre` of `cosinesToAnchors`. */
 export function meanRow(x: Float32Array | Float64Array, n: number, dim: number): Float64Array {
-  if (n === 0 || x.length !== n * dim)
-    throw new RangeError(`latent/project: ${x.length} values are not ${n} rows of ${dim}`);
-  const mean = new Float64Array(dim);
-  for (let row = 0, at = 0; row < n; row++) for (let j = 0; j < dim; j++, at++) mean[j] += x[at];
-  return mean.map((sum) => sum / n);
+  return columnMeans(matrix(x, n, dim));
 }
 
 /** Writes row `row` of x, less the centre, at length 1 to `out` from `at`, every element `stride` apart. */
