@@ -58,7 +58,7 @@ export function canonicalStructure(raw: RawStructure, limits: StructureLimits = 
 
   const atomicNumbers = new Uint8Array(n);
   for (let i = 0; i < n; i++) {
-    const species = raw.species[i]!;
+    const species = raw.species[i];
     const z = typeof species === 'number' ? species : atomicNumberOf(species);
     if (z === undefined || !Number.isInteger(z) || z < 1 || z > MAX_ATOMIC_NUMBER) {
       return rejection(
@@ -101,17 +101,17 @@ export function canonicalStructure(raw: RawStructure, limits: StructureLimits = 
   for (let i = 0; i < n; i++) {
     for (let k = 0; k < 3; k++) {
       const value = raw.fractional
-        ? coordinates[3 * i + k]!
-        : coordinates[3 * i]! * inverse[k]! +
-          coordinates[3 * i + 1]! * inverse[3 + k]! +
-          coordinates[3 * i + 2]! * inverse[6 + k]!;
+        ? coordinates[3 * i + k]
+        : coordinates[3 * i] * inverse[k] +
+          coordinates[3 * i + 1] * inverse[3 + k] +
+          coordinates[3 * i + 2] * inverse[6 + k];
       fractionalCoordinates[3 * i + k] = wrapped(value);
     }
   }
 
   const contact = closestContact(lattice, fractionalCoordinates, MIN_DISTANCE);
   if (contact) {
-    const name = (i: number) => `${elementSymbol(atomicNumbers[i]!)} (site ${i})`;
+    const name = (i: number) => `${elementSymbol(atomicNumbers[i])} (site ${i})`;
     const pair =
       contact.i === contact.j ? `${name(contact.i)} and its own image` : `${name(contact.i)} and ${name(contact.j)}`;
     return rejection(

@@ -40,18 +40,18 @@ export function closestContact(
   for (let i = 0; i < n; i++) {
     const position: Triple = [0, 0, 0];
     for (let axis = 0; axis < 3; axis++) {
-      for (let k = 0; k < 3; k++) position[axis]! += fractional[3 * i + k]! * lattice[3 * k + axis]!;
+      for (let k = 0; k < 3; k++) position[axis] += fractional[3 * i + k] * lattice[3 * k + axis];
     }
-    for (let k = 0; k < 3; k++) reduced[3 * i + k] = dot(position, reciprocal[k]!);
+    for (let k = 0; k < 3; k++) reduced[3 * i + k] = dot(position, reciprocal[k]);
   }
 
   for (let i = 0; i < n; i++) {
     for (let j = i + 1; j < n; j++) {
-      const u = wrap(reduced[3 * j]! - reduced[3 * i]!);
+      const u = wrap(reduced[3 * j] - reduced[3 * i]);
       if (Math.abs(u) > reach[0]) continue;
-      const v = wrap(reduced[3 * j + 1]! - reduced[3 * i + 1]!);
+      const v = wrap(reduced[3 * j + 1] - reduced[3 * i + 1]);
       if (Math.abs(v) > reach[1]) continue;
-      const w = wrap(reduced[3 * j + 2]! - reduced[3 * i + 2]!);
+      const w = wrap(reduced[3 * j + 2] - reduced[3 * i + 2]);
       if (Math.abs(w) > reach[2]) continue;
       for (let a = Math.ceil(-reach[0] - u); a <= reach[0] - u; a++) {
         for (let b = Math.ceil(-reach[1] - v); b <= reach[1] - v; b++) {
@@ -79,7 +79,7 @@ function dot(a: Triple, b: Triple): number {
 }
 
 function combine(basis: Basis, u: number, v: number, w: number): Triple {
-  return [0, 1, 2].map((x) => u * basis[0][x]! + v * basis[1][x]! + w * basis[2][x]!) as Triple;
+  return [0, 1, 2].map((x) => u * basis[0][x] + v * basis[1][x] + w * basis[2][x]) as Triple;
 }
 
 function reciprocalVectors([a, b, c]: Basis): Basis {
@@ -97,7 +97,7 @@ function cross(a: Triple, b: Triple): Triple {
  * coefficients -1, 0, 1 suffice to test that (Nguyen & Stehlé, "Low-dimensional lattice basis reduction revisited").
  */
 function minkowskiReduced(lattice: ArrayLike<number>): Basis {
-  const basis = [0, 3, 6].map((row) => [lattice[row]!, lattice[row + 1]!, lattice[row + 2]!]) as Basis;
+  const basis = [0, 3, 6].map((row) => [lattice[row], lattice[row + 1], lattice[row + 2]]) as Basis;
   for (let shortened = true; shortened;) {
     shortened = false;
     basis.sort((a, b) => dot(a, a) - dot(b, b));

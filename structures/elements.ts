@@ -53,8 +53,8 @@ export function elementOfLabel(label: string): number | undefined {
   if (exact !== undefined) return exact;
   const letters = /^([A-Za-z])([A-Za-z]?)([a-z]?)/.exec(label);
   if (!letters || letters[3] !== '') return undefined;
-  const first = letters[1]!.toUpperCase();
-  const second = letters[2]!;
+  const first = letters[1].toUpperCase();
+  const second = letters[2];
   if (second === '') return ATOMIC_NUMBERS.get(first);
   const two = ATOMIC_NUMBERS.get(first + second.toLowerCase());
   // 'OH1' is an oxygen of a hydroxyl group, but 'Oh' is nothing: an upper-case second letter may belong to the site name.

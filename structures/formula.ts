@@ -10,7 +10,7 @@ import { elementSymbol } from './elements.js';
 export function reducedFormula(atomicNumbers: ArrayLike<number>): string {
   const counts = new Map<string, number>();
   for (let i = 0; i < atomicNumbers.length; i++) {
-    const symbol = elementSymbol(atomicNumbers[i]!);
+    const symbol = elementSymbol(atomicNumbers[i]);
     counts.set(symbol, (counts.get(symbol) ?? 0) + 1);
   }
   let divisor = 0;

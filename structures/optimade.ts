@@ -14,8 +14,7 @@ export interface OptimadeOptions {
 }
 
 /** Fields of a structure that koine reads; asking for these only makes pages several times smaller. */
-const FIELDS =
-  'id,lattice_vectors,cartesian_site_positions,species_at_sites,species,dimension_types,nperiodic_dimensions,assemblies,structure_features';
+const FIELDS = 'id,lattice_vectors,cartesian_site_positions,species_at_sites,species,dimension_types,assemblies';
 
 /** Milliseconds; a server that asks for more patience than this is taken at this. */
 const LONGEST_WAIT = 60_000;
@@ -37,12 +36,12 @@ export async function* optimadeSources(baseUrl: string, options: OptimadeOptions
       );
     seen.add(url.href);
     const address: URL = url;
-    let fetched: string | undefined = await fetchPage(address, options);
-    const next = nextPage(fetched, address);
+    let fetched: Page | undefined = await fetchPage(address, options);
+    const { next } = fetched;
     yield {
       name: `${address.host}${address.pathname}/page-${String(page).padStart(6, '0')}.json`,
       async *open() {
-        const text = fetched ?? (await fetchPage(address, options));
+        const { text } = fetched ?? (await fetchPage(address, options));
         // Pages are not kept: a database has more of them than memory.
         fetched = undefined;
         yield Buffer.from(text);
@@ -74,8 +73,13 @@ function firstPage(baseUrl: string, pageLimit: number): URL {
   return url;
 }
 
-/** Text of a page, which is an OPTIMADE response. */
-async function fetchPage(url: URL, { signal, attempts = 6, backoff = 500 }: OptimadeOptions): Promise<string> {
+interface Page {
+  text: string;
+  /** Where the next page is; undefined on the last one. */
+  next: URL | undefined;
+}
+
+async function fetchPage(url: URL, { signal, attempts = 6, backoff = 500 }: OptimadeOptions): Promise<Page> {
   for (let attempt = 1; ; attempt++) {
     signal?.throwIfAborted();
     let problem: string;
@@ -84,7 +88,8 @@ async function fetchPage(url: URL, { signal, attempts = 6, backoff = 500 }: Opti
       const response = await fetch(url, { signal, headers: { accept: 'application/vnd.api+json, application/json' } });
       const text = await response.text();
       if (response.ok) {
-        if (responseOf(text)) return text;
+        const body = responseOf(text);
+        if (body) return { text, next: nextPage(body, url) };
         throw new Fatal(`answered without a 'data' list; an OPTIMADE response is needed`);
       }
       problem = `answered ${response.status} ${response.statusText}`.trim();
@@ -123,8 +128,8 @@ function responseOf(text: string): OptimadeResponse | undefined {
 }
 
 /** `links.next` is a URL, relative or not, or an object with one; null or absent on the last page. */
-function nextPage(text: string, page: URL): URL | undefined {
-  const next = responseOf(text)?.links?.next;
+function nextPage(body: OptimadeResponse, page: URL): URL | undefined {
+  const next = body.links?.next;
   const href = typeof next === 'object' ? next?.href : next;
   return href ? new URL(href, page) : undefined;
 }

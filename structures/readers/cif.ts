@@ -115,7 +115,7 @@ function crystalOfBlock(block: CifBlock): Crystal {
       );
     }
     species.push(element);
-    for (let k = 0; k < 3; k++) coordinates.push(parseMeasured(axes[k]![site], `coordinate ${'xyz'[k]} of ${label}`));
+    for (let k = 0; k < 3; k++) coordinates.push(parseMeasured(axes[k][site], `coordinate ${'xyz'[k]} of ${label}`));
   }
 
   const operations = blockOperations(block, lattice);
@@ -192,8 +192,8 @@ function expanded(lattice: number[], species: number[], sites: number[], operati
     const images: { position: number[]; drift: number[]; count: number }[] = [];
     for (const { rotation, translation } of operations) {
       const position = [0, 1, 2].map((row) => {
-        let x = translation[row]!;
-        for (let k = 0; k < 3; k++) x += rotation[3 * row + k]! * sites[3 * site + k]!;
+        let x = translation[row];
+        for (let k = 0; k < 3; k++) x += rotation[3 * row + k] * sites[3 * site + k];
         return x - Math.floor(x);
       });
       const near = images.find((image) => {
@@ -203,13 +203,13 @@ function expanded(lattice: number[], species: number[], sites: number[], operati
       if (!near) images.push({ position, drift: [0, 0, 0], count: 1 });
       else {
         const step = difference(position, near.position);
-        near.drift = near.drift.map((x, k) => x + step[k]!);
+        near.drift = near.drift.map((x, k) => x + step[k]);
         near.count++;
       }
     }
     for (const { position, drift, count } of images) {
-      allSpecies.push(species[site]!);
-      fractional.push(...position.map((x, k) => x + drift[k]! / count));
+      allSpecies.push(species[site]);
+      fractional.push(...position.map((x, k) => x + drift[k] / count));
     }
   }
   return { lattice, species: allSpecies, fractional };
@@ -217,12 +217,12 @@ function expanded(lattice: number[], species: number[], sites: number[], operati
 
 /** Shortest fractional step from b to a. */
 function difference(a: number[], b: number[]): number[] {
-  return a.map((x, k) => x - b[k]! - Math.round(x - b[k]!));
+  return a.map((x, k) => x - b[k] - Math.round(x - b[k]));
 }
 
 function distanceSquared(lattice: number[], step: number[]): number {
   let sum = 0;
   for (let axis = 0; axis < 3; axis++)
-    sum += (step[0]! * lattice[axis]! + step[1]! * lattice[3 + axis]! + step[2]! * lattice[6 + axis]!) ** 2;
+    sum += (step[0] * lattice[axis] + step[1] * lattice[3 + axis] + step[2] * lattice[6 + axis]) ** 2;
   return sum;
 }

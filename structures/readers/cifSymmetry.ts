@@ -33,12 +33,12 @@ export function parseOperation(text: string): SymmetryOperation {
     const terms = row.match(/[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:\/\d+)?\*?)?[xyz]?/g)?.filter((term) => term !== '') ?? [];
     for (const term of terms) {
       const [, sign, size, divisor, axis] = /^([+-]?)([\d.]*)(?:\/(\d+))?\*?([xyz]?)$/.exec(term)!;
-      coefficients[axis!]! += ((sign === '-' ? -1 : 1) * (size === '' ? 1 : Number(size))) / Number(divisor ?? 1);
+      coefficients[axis] += ((sign === '-' ? -1 : 1) * (size === '' ? 1 : Number(size))) / Number(divisor ?? 1);
     }
     const values = Object.values(coefficients);
     if (row === '' || terms.join('') !== row || !values.every(Number.isFinite)) break;
     rotation.push(...values.slice(0, 3));
-    translation.push(values[3]!);
+    translation.push(values[3]);
   }
   const volume = determinant(rotation);
   if (rows.length !== 3 || rotation.length !== 9 || Math.abs(Math.abs(volume) - 1) > 1e-9) {
@@ -120,7 +120,7 @@ function settings(): MoyoHallSymbolEntry[] {
 function operationsOf(entry: MoyoHallSymbolEntry): SymmetryOperation[] {
   return operations_from_number(entry.number, { type: 'HallNumber', value: entry.hall_number }, false).map(
     (operation) => ({
-      rotation: [0, 3, 6, 1, 4, 7, 2, 5, 8].map((at) => operation.rotation[at]!),
+      rotation: [0, 3, 6, 1, 4, 7, 2, 5, 8].map((at) => operation.rotation[at]),
       translation: operation.translation,
     }),
   );
@@ -151,15 +151,13 @@ function fitsChoice(entry: MoyoHallSymbolEntry, choice: string | undefined): boo
 /** Whether R^T G R = G within 2 % of the longest axis squared: cells in files are rounded, wrong axes are off by far more. */
 function keepsMetric(rotation: number[], lattice: ArrayLike<number>): boolean {
   const metric = (i: number, j: number) =>
-    lattice[3 * i]! * lattice[3 * j]! +
-    lattice[3 * i + 1]! * lattice[3 * j + 1]! +
-    lattice[3 * i + 2]! * lattice[3 * j + 2]!;
+    lattice[3 * i] * lattice[3 * j] + lattice[3 * i + 1] * lattice[3 * j + 1] + lattice[3 * i + 2] * lattice[3 * j + 2];
   const tolerance = 0.02 * Math.max(metric(0, 0), metric(1, 1), metric(2, 2));
   for (let i = 0; i < 3; i++) {
     for (let j = i; j < 3; j++) {
       let turned = 0;
       for (let k = 0; k < 3; k++) {
-        for (let l = 0; l < 3; l++) turned += rotation[3 * k + i]! * metric(k, l) * rotation[3 * l + j]!;
+        for (let l = 0; l < 3; l++) turned += rotation[3 * k + i] * metric(k, l) * rotation[3 * l + j];
       }
       if (Math.abs(turned - metric(i, j)) > tolerance) return false;
     }

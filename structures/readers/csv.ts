@@ -54,7 +54,7 @@ export const readCsv: FormatReader = async function* ({ bytes }) {
       const found = attempt(() => {
         if (fields.length !== width)
           throw new Rejected('unparsable', `the row has ${fields.length} fields; ${width} are needed`);
-        return crystalOfText(row[column!]!);
+        return crystalOfText(row[column!]);
       });
       yield { id: statedId(row), found };
     }

@@ -68,7 +68,7 @@ async function readFrame(
         `line ${quote(line)} of atom ${atom} of ${count} has ${line?.trim() ? values.length : 0} columns; ${columns.width} are needed`,
       );
     }
-    const label = values[columns.species]!;
+    const label = values[columns.species];
     const element = columns.speciesIsNumber ? Number(label) : elementOfLabel(label);
     if (element === undefined)
       unknown ??= new Rejected(
@@ -127,7 +127,7 @@ function parseComment(comment: string): Record<string, string> {
   const pair =
     /([^\s=,"']+|"[^"]*"|'[^']*')\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|\{([^}]*)\}|([^\s"',]+|)))?/g;
   for (const [, key, double, single, braces, bare] of comment.matchAll(pair)) {
-    fields[key!.replace(/^["']|["']$/g, '')] = (double ?? single ?? braces ?? bare ?? 'T').replace(/\\(.)/g, '$1');
+    fields[key.replace(/^["']|["']$/g, '')] = (double ?? single ?? braces ?? bare ?? 'T').replace(/\\(.)/g, '$1');
   }
   return fields;
 }
@@ -151,7 +151,7 @@ function parseProperties(properties = 'species:S:1:pos:R:3'): Columns {
         'unparsable',
         `Properties ${quote(properties)} has the column count ${quote(parts[i + 2])}; name:type:count is needed`,
       );
-    offsets.set(parts[i]!.toLowerCase(), { at: width, kind: parts[i + 1]!.toUpperCase(), count });
+    offsets.set(parts[i].toLowerCase(), { at: width, kind: parts[i + 1].toUpperCase(), count });
     width += count;
   }
   const species = offsets.get('species') ?? offsets.get('element') ?? offsets.get('z') ?? offsets.get('numbers');

@@ -57,7 +57,7 @@ class Cutter {
   *push(chunk: Uint8Array): Generator<JsonPiece> {
     if (this.#start === -2) this.#start = 0;
     for (let at = 0; at < chunk.length; at++) {
-      const code = chunk[at]!;
+      const code = chunk[at];
       if (this.#inString) {
         if (this.#escaped) this.#escaped = false;
         else if (code === BACKSLASH) this.#escaped = true;

@@ -24,7 +24,7 @@ export class LineReader {
       if (this.#ended) return undefined;
       await this.#fill();
     }
-    const line = this.#lines[this.#next++]!;
+    const line = this.#lines[this.#next++];
     if (line === OVERLONG) throw new Rejected('unparsable', `a line is longer than ${MAX_RECORD_LENGTH} characters`);
     return line.endsWith('\r') ? line.slice(0, -1) : line;
   }

@@ -27,7 +27,7 @@ function parsePoscar(text: string): Crystal {
   const [comment = '', scaleLine = ''] = lines;
   const raw = [2, 3, 4].flatMap((at) => row(lines[at], `lattice vector ${'abc'[at - 2]}`));
   const scale = scaleFactors(scaleLine, raw);
-  const lattice = raw.map((x, i) => x * scale[i % 3]!);
+  const lattice = raw.map((x, i) => x * scale[i % 3]);
 
   let at = 5;
   const named = words(lines[at]).some((word) => !/^\d+$/.test(word)) ? words(lines[at++]) : undefined;
@@ -56,11 +56,11 @@ function parsePoscar(text: string): Crystal {
   }
   const kinds = named ?? namesInComment(comment, counts);
   const siteNames = kinds
-    ? kinds.flatMap((name, kind) => new Array<string>(counts[kind]!).fill(name))
+    ? kinds.flatMap((name, kind) => new Array<string>(counts[kind]).fill(name))
     : Array.from({ length: total }, (_, atom) => words(lines[at + atom])[isSelective ? 6 : 3] ?? '');
   const species = siteNames.map((name, atom) => {
     // VASP 6 writes 'Si/9a8b', the hash of the potential; POTCAR names have suffixes as in 'Fe_pv'.
-    const element = elementOfLabel(name.split(/[/_]/)[0]!);
+    const element = elementOfLabel(name.split(/[/_]/)[0]);
     if (element !== undefined) return element;
     if (kinds)
       throw new Rejected(
@@ -72,7 +72,7 @@ function parsePoscar(text: string): Crystal {
       `the file (VASP 4) names no elements: neither its comment ${quote(comment)} nor the line of site ${atom} has them; a line of element symbols before the numbers of atoms is needed`,
     );
   });
-  const scaled = isCartesian ? coordinates.map((x, i) => x * scale[i % 3]!) : coordinates;
+  const scaled = isCartesian ? coordinates.map((x, i) => x * scale[i % 3]) : coordinates;
   return isCartesian ? { lattice, species, cartesian: scaled } : { lattice, species, fractional: scaled };
 }
 
@@ -107,8 +107,8 @@ function namesInComment(comment: string, counts: number[]): string[] | undefined
   const parts = words(comment).map((word) => /^([A-Z][a-z]?)(\d*)$/.exec(word));
   const match =
     parts.length === counts.length &&
-    parts.every((part, i) => part && elementOfLabel(part[1]!) && (part[2] === '' || Number(part[2]) === counts[i]));
-  return match ? parts.map((part) => part![1]!) : undefined;
+    parts.every((part, i) => part && elementOfLabel(part[1]) && (part[2] === '' || Number(part[2]) === counts[i]));
+  return match ? parts.map((part) => part![1]) : undefined;
 }
 
 function words(line: string | undefined): string[] {

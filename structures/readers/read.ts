@@ -12,6 +12,9 @@ import { zipMembers } from './zip.js';
 /** Archives inside archives are opened this deep. */
 const MAX_NESTING = 4;
 
+/** Raise it when the same bytes may read as other structures: cached readings are keyed by it. */
+export const READER_VERSION = 1;
+
 /**
  * Structures of one source, in file order. The format is told by content, `.gz` and `.zip` are unpacked, records are read one by
  * one, so that memory does not grow with the file.

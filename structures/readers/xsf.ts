@@ -11,7 +11,7 @@ export const readXsf: FormatReader = async function* ({ bytes }) {
       'unparsable',
       `the file describes a ${kind.trim()}; a CRYSTAL, periodic in three directions, is needed`,
     );
-  const frames = [...lines.keys()].filter((at) => /^\s*PRIMCOORD/.test(lines[at]!));
+  const frames = [...lines.keys()].filter((at) => /^\s*PRIMCOORD/.test(lines[at]));
   if (frames.length === 0)
     throw new Rejected('unparsable', 'no PRIMCOORD section; the atoms of the primitive cell are needed');
   for (const at of frames) yield { found: attempt(() => crystalAt(lines, at)) };
@@ -28,7 +28,7 @@ function crystalAt(lines: string[], at: number): Crystal {
   for (let atom = 0; atom < count; atom++) {
     const line = lines[at + 2 + atom];
     if (line === undefined) throw new Rejected('unparsable', `${atom} of ${count} atoms; one line each is needed`);
-    const label = line.trim().split(/\s+/)[0]!;
+    const label = line.trim().split(/\s+/)[0];
     const element = /^\d+$/.test(label) ? Number(label) : elementOfLabel(label);
     if (element === undefined)
       throw new Rejected(
