@@ -109,8 +109,10 @@ export class FolderStore implements ObjectStore {
       await this.withDraft(key, bytes, options, (draft, file) => link(draft, file));
       return 'written';
     } catch (error) {
-      if (codeOf(error) === 'EEXIST') return 'exists';
-      throw error;
+      if (codeOf(error) !== 'EEXIST') throw error;
+      const folder = (await stat(this.pathOf(key)).catch(() => undefined))?.isDirectory() ?? false;
+      if (folder) throw this.explained(Object.assign(error as Error, { code: 'EISDIR' }), key);
+      return 'exists';
     }
   }
 
@@ -247,7 +249,10 @@ export class FolderStore implements ObjectStore {
   private async place(file: string, move: () => Promise<void>): Promise<void> {
     const folder = path.dirname(file);
     for (let attempt = 1; ; attempt++) {
-      const firstMade = await mkdir(folder, { recursive: true });
+      const firstMade = await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+        // A file where a folder should be. Not EEXIST, which from link(2) says that the object is there.
+        throw codeOf(error) === 'EEXIST' ? Object.assign(error as Error, { code: 'ENOTDIR' }) : error;
+      });
       try {
         await move();
       } catch (error) {
@@ -280,6 +285,8 @@ export class FolderStore implements ObjectStore {
     const remedy = {
       ENOSPC: 'the disk is full; free space or choose another output',
       EDQUOT: 'the disk quota is used up; free space or choose another output',
+      EFBIG:
+        'the file size limit of the process or file system is reached; raise it (ulimit -f) or choose another output',
       EROFS: 'the file system is read-only; choose another output',
       EACCES: 'permission denied; make the folder writable or choose another output',
       ENAMETOOLONG: 'the name is too long for this file system (255 bytes a segment)',
