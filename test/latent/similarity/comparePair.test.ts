@@ -1,0 +1,220 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { matrix, type Matrix } from '../../../latent/matrix.js';
+import { normalFrom, seededRandom } from '../../../latent/random.js';
+import { comparePair, similarityMetrics } from '../../../latent/similarity/comparePair.js';
+import { randomRotation } from '../randomRows.js';
+import { clouds, fixture } from './fixtures/readFixture.js';
+
+function normalCloud(n: number, p: number, seed: number): Matrix<Float64Array> {
+  const normal = normalFrom(seededRandom(seed));
+  return matrix(
+    Float64Array.from({ length: n * p }, () => normal()),
+    n,
+    p,
+  );
+}
+
+const plain = { seed: 1, replicates: 0 };
+async function values(x: Matrix, y: Matrix, neighbours = 5): Promise<Record<string, number>> {
+  const compared = await comparePair(x, y, { ...plain, neighbours });
+  return Object.fromEntries(compared.map(({ metric, value }) => [metric, value]));
+}
+
+describe('metrics against numpy, scipy and scikit-learn (fixtures/similarity.py)', () => {
+  test.each(fixture.pairs.map((pair, at) => ({ at, ...pair })))('pair $at: $n rows of $p and $q', async (pair) => {
+    const compared = await comparePair(...clouds(pair), { ...plain, neighbours: pair.k });
+    const byName = Object.fromEntries(compared.map((one) => [one.metric, one]));
+    expect(Object.keys(byName)).toEqual([...similarityMetrics]);
+    for (const measure of ['euclidean', 'cosine', 'inner'] as const) {
+      expect(byName[`mutual_knn_${measure}`].value).toBeCloseTo(pair.mutual[measure], 12);
+      expect(byName[`mutual_knn_${measure}`].hubness?.x).toBeCloseTo(pair.hubness[measure], 10);
+    }
+    expect(byName.linear_cka.value).toBeCloseTo(pair.cka, 12);
+    expect(byName.unbiased_linear_cka.value).toBeCloseTo(pair.unbiasedCka, 12);
+    // arccos loses half of the digits near 0, where the first pair (an exact linear map) may lie
+    expect(byName.angular_procrustes.value).toBeCloseTo(pair.procrustes, 9);
+  });
+});
+
+describe('what the metrics do not see', () => {
+  test('rotation, scale, and (but for cosine and inner product) translation', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer(),
+        fc.double({ min: 0.05, max: 20, noNaN: true }),
+        fc.double({ min: -3, max: 3, noNaN: true }),
+        async (seed, scale, shift) => {
+          const [x, y] = [normalCloud(40, 5, seed), normalCloud(40, 4, seed ^ 1)];
+          const q = randomRotation(5, seed ^ 2);
+          const moved = (by: number) => {
+            const data = new Float64Array(40 * 5).fill(by);
+            for (let i = 0; i < 40; i++)
+              for (let r = 0; r < 5; r++)
+                for (let c = 0; c < 5; c++) data[i * 5 + c] += scale * x.data[i * 5 + r] * q[r * 5 + c];
+            return matrix(data, 40, 5);
+          };
+          const before = await values(x, y);
+          const rotated = await values(moved(0), y);
+          const shifted = await values(moved(shift), y);
+          for (const metric of similarityMetrics) {
+            expect(rotated[metric]).toBeCloseTo(before[metric], 10);
+            if (!/cosine|inner/.test(metric)) expect(shifted[metric]).toBeCloseTo(before[metric], 10);
+          }
+        },
+      ),
+      { numRuns: 25 },
+    );
+  });
+
+  test('the order of paired rows', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.integer(), async (seed) => {
+        const [x, y] = [normalCloud(30, 3, seed), normalCloud(30, 4, seed ^ 1)];
+        const reversed = ({ data, rows, columns }: Matrix) =>
+          matrix(
+            Float64Array.from(data, (_, at) => data[(rows - 1 - Math.floor(at / columns)) * columns + (at % columns)]),
+            rows,
+            columns,
+          );
+        const [before, after] = [await values(x, y), await values(reversed(x), reversed(y))];
+        for (const metric of similarityMetrics) expect(after[metric]).toBeCloseTo(before[metric], 10);
+      }),
+      { numRuns: 15 },
+    );
+  });
+});
+
+describe('special clouds', () => {
+  test('equal clouds reach the end of every scale', async () => {
+    const x = normalCloud(50, 6, 3);
+    const same = await values(x, x);
+    for (const metric of similarityMetrics)
+      if (metric === 'angular_procrustes') expect(same[metric]).toBeLessThan(1e-6);
+      else expect(same[metric]).toBeCloseTo(1, 12);
+  });
+
+  test('a constant cloud shares nothing: 0 or a right angle, never NaN', async () => {
+    const constant = matrix(new Float64Array(50 * 3).fill(2), 50, 3);
+    const compared = await comparePair(constant, normalCloud(50, 3, 4), {
+      seed: 1,
+      replicates: 10,
+      metrics: ['mutual_knn_euclidean', 'linear_cka', 'unbiased_linear_cka', 'angular_procrustes'],
+      nulls: { kinds: ['free'], elements: new Int32Array(50), seed: 2, permutations: 9 },
+    });
+    expect(compared.map(({ value }) => value).slice(1)).toEqual([0, 0, Math.PI / 2]);
+    for (const { value, replicates, nulls } of compared)
+      for (const number of [value, ...replicates, nulls[0].calibrated, nulls[0].pValue, nulls[0].nullMean])
+        expect(Number.isFinite(number)).toBe(true);
+  });
+
+  test.each([
+    ['unpaired rows', normalCloud(9, 2, 1), normalCloud(8, 2, 1), /9 rows and y 8/],
+    ['NaN', matrix(Float64Array.of(1, NaN, 3, 4), 2, 2), normalCloud(2, 2, 1), /x has NaN in row 0, column 1/],
+    ['fewer rows than neighbours', normalCloud(5, 2, 1), normalCloud(5, 2, 2), /5 neighbours among 5 rows/],
+    ['a zero row, for the cosine', matrix(new Float64Array(20), 10, 2), normalCloud(10, 2, 2), /row 0 is zero/],
+  ])('%s are refused', async (_, x, y, message) => {
+    await expect(comparePair(x, y, { ...plain, neighbours: 5 })).rejects.toThrow(message);
+  });
+});
+
+describe('intervals', () => {
+  test('of independent samples cover the value of the population nine times in ten', async () => {
+    // y = x + noise of known variance s²: population CKA of isotropic clouds and cos of the angle are both known for p = 1.
+    const [n, s] = [200, 0.7];
+    const correlation = 1 / Math.sqrt(1 + s * s);
+    let covered = { linear_cka: 0, angular_procrustes: 0 };
+    const trials = 60;
+    for (let trial = 0; trial < trials; trial++) {
+      const x = normalCloud(n, 1, 1000 + trial);
+      const noise = normalCloud(n, 1, 5000 + trial);
+      const y = matrix(
+        x.data.map((value, at) => value + s * noise.data[at]),
+        n,
+        1,
+      );
+      const compared = await comparePair(x, y, {
+        seed: trial,
+        replicates: 400,
+        metrics: ['linear_cka', 'angular_procrustes'],
+      });
+      const truth = { linear_cka: correlation ** 2, angular_procrustes: Math.acos(correlation) };
+      for (const { metric, replicates } of compared) {
+        const sorted = replicates.slice().sort();
+        const name = metric as keyof typeof truth;
+        if (sorted[10] <= truth[name] && truth[name] <= sorted[389])
+          covered = { ...covered, [name]: covered[name] + 1 };
+      }
+    }
+    for (const hits of Object.values(covered)) {
+      expect(hits).toBeGreaterThanOrEqual(0.87 * trials);
+      expect(hits).toBeLessThan(trials + 1);
+    }
+  });
+});
+
+describe('nulls', () => {
+  test('p-values are uniform when the pairing is random', async () => {
+    const metrics = ['mutual_knn_euclidean', 'linear_cka', 'angular_procrustes'] as const;
+    const trials = 120;
+    const below: Record<string, number> = {};
+    const elements = Int32Array.from({ length: 40 }, (_, at) => at % 3);
+    for (let trial = 0; trial < trials; trial++) {
+      const compared = await comparePair(normalCloud(40, 3, 2 * trial), normalCloud(40, 3, 2 * trial + 1), {
+        seed: 1,
+        replicates: 0,
+        neighbours: 4,
+        metrics,
+        nulls: { kinds: ['free', 'element'], elements, seed: trial, permutations: 19 },
+      });
+      for (const { metric, nulls } of compared)
+        for (const { null: kind, pValue } of nulls)
+          for (const level of [0.2, 0.5])
+            if (pValue <= level) below[`${metric} ${kind} ${level}`] = (below[`${metric} ${kind} ${level}`] ?? 0) + 1;
+    }
+    for (const metric of metrics)
+      for (const kind of ['free', 'element'])
+        for (const level of [0.2, 0.5]) {
+          const share = (below[`${metric} ${kind} ${level}`] ?? 0) / trials;
+          const spread = 3.5 * Math.sqrt((level * (1 - level)) / trials);
+          expect(share, `${metric} ${kind} ${level}`).toBeLessThan(level + spread);
+          // ties make the p-value of a count conservative, never liberal
+          if (!metric.startsWith('mutual')) expect(share, `${metric} ${kind} ${level}`).toBeGreaterThan(level - spread);
+        }
+  });
+
+  test('what composition explains is significant against the free null and not within elements', async () => {
+    const elements = Int32Array.from({ length: 120 }, (_, at) => at % 4);
+    const clustered = (seed: number) => {
+      const noise = normalCloud(120, 3, seed);
+      const centres = normalCloud(4, 3, 77);
+      return matrix(
+        noise.data.map((value, at) => value + 20 * centres.data[(Math.floor(at / 3) % 4) * 3 + (at % 3)]),
+        120,
+        3,
+      );
+    };
+    const [{ value, nulls }] = await comparePair(clustered(1), clustered(2), {
+      ...plain,
+      metrics: ['mutual_knn_euclidean'],
+      neighbours: 10,
+      nulls: { kinds: ['free', 'element'], elements, seed: 5, permutations: 99 },
+    });
+    expect(value).toBeGreaterThan(0.2);
+    expect(nulls[0].pValue).toBe(0.01);
+    expect(nulls[1].pValue).toBeGreaterThan(0.05);
+    expect(nulls[1].nullMean).toBeGreaterThan(0.2);
+  });
+
+  test('a null without freedom (every element once) ties with the observed value: p = 1, calibrated 0', async () => {
+    const elements = Int32Array.from({ length: 30 }, (_, at) => at);
+    const compared = await comparePair(normalCloud(30, 3, 1), normalCloud(30, 3, 2), {
+      ...plain,
+      nulls: { kinds: ['element'], elements, seed: 5, permutations: 19 },
+    });
+    for (const { metric, nulls } of compared) {
+      expect(nulls[0].pValue, metric).toBe(1);
+      expect(nulls[0].calibrated, metric).toBe(0);
+    }
+  });
+});

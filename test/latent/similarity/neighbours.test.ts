@@ -1,0 +1,65 @@
+import { describe, expect, test } from 'vitest';
+import { matrix } from '../../../latent/matrix.js';
+import { normalFrom, seededRandom } from '../../../latent/random.js';
+import { neighbourOverlaps, permutedOverlap } from '../../../latent/similarity/mutualNeighbours.js';
+import { hubness, nearestNeighbours, neighbourMeasures } from '../../../latent/similarity/neighbours.js';
+import { clouds, fixture } from './fixtures/readFixture.js';
+
+describe('neighbours against scikit-learn (fixtures/similarity.py)', () => {
+  for (const measure of neighbourMeasures)
+    test.each(fixture.pairs.map((pair, at) => ({ at, ...pair })))(`${measure}, pair $at`, async (pair) => {
+      const { indices } = await nearestNeighbours(clouds(pair)[0], pair.k, measure);
+      expect([...indices]).toEqual(pair.neighbours[measure]);
+    });
+
+  test.each(fixture.pairs.map((pair, at) => ({ at, ...pair })))('a permuted pairing, pair $at', async (pair) => {
+    const [x, y] = clouds(pair);
+    const [inX, inY] = [
+      await nearestNeighbours(x, pair.k, 'euclidean'),
+      await nearestNeighbours(y, pair.k, 'euclidean'),
+    ];
+    expect(permutedOverlap(inX, inY, Int32Array.from(pair.permutation))).toBeCloseTo(pair.permutedMutual, 12);
+  });
+});
+
+describe('exactness', () => {
+  test('far from the origin, where a matrix product loses the digits that tell neighbours apart', async () => {
+    const normal = normalFrom(seededRandom(8));
+    const [n, p, k] = [300, 4, 7];
+    // half of the cloud is 1e6 away from the other half, each 1e-3 wide: |x|² + |y|² - 2xy is off by 1e-4, distances² are 1e-6
+    const data = Float64Array.from({ length: n * p }, (_, at) => (at < (n * p) / 2 ? 1e6 : -1e6) + 1e-3 * normal());
+    const x = matrix(data, n, p);
+    const { indices } = await nearestNeighbours(x, k, 'euclidean');
+    for (let i = 0; i < n; i++) {
+      const distance = (j: number) => {
+        let sum = 0;
+        for (let c = 0; c < p; c++) sum += (data[i * p + c] - data[j * p + c]) ** 2;
+        return sum;
+      };
+      const expected = Array.from({ length: n }, (_, j) => j)
+        .filter((j) => j !== i)
+        .sort((a, b) => distance(a) - distance(b) || a - b)
+        .slice(0, k);
+      expect([...indices.subarray(i * k, (i + 1) * k)]).toEqual(expected);
+    }
+  });
+
+  test('equal rows are each other’s neighbours in order of index, however many there are', async () => {
+    const data = Float64Array.from({ length: 40 * 2 }, (_, at) => 0.1 + (at % 2));
+    const { indices } = await nearestNeighbours(matrix(data, 40, 2), 3, 'euclidean');
+    expect([...indices.subarray(0, 6)]).toEqual([1, 2, 3, 0, 2, 3]);
+    expect([...indices.subarray(39 * 3)]).toEqual([0, 1, 2]);
+  });
+});
+
+test('hubness is 0 when all rows are chosen equally often and large for a star', () => {
+  expect(hubness({ indices: Int32Array.of(1, 2, 3, 0), rows: 4, k: 1 })).toBe(0);
+  const star = new Int32Array(50).fill(0);
+  star[0] = 1;
+  expect(hubness({ indices: star, rows: 50, k: 1 })).toBeGreaterThan(5);
+});
+
+test('overlaps refuse neighbour lists of different k', () => {
+  const [a, b] = [1, 2].map((k) => ({ indices: new Int32Array(4 * k), rows: 4, k }));
+  expect(() => neighbourOverlaps(a, b)).toThrow(/4 rows with 1 neighbours against 4 rows with 2/);
+});
