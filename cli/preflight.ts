@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { access, constants, stat } from 'node:fs/promises';
+import { access, constants } from 'node:fs/promises';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import type { RunSpec } from '../config/runSpec.js';
 import type { ModelStore } from '../models/store.js';
@@ -27,21 +27,15 @@ async function checkSource({ path }: RunSpec['source'][number], index: number): 
   const field = `source[${index}].path`;
   if (isRemote(path)) return [];
   try {
-    await stat(path);
+    await access(path, constants.R_OK);
+    return [];
   } catch (error) {
     if (isDynamicPattern(path)) {
       const found = await glob(path, { absolute: true });
       return found.length > 0 ? [] : [`${field}: no file matches ${path}; mend the pattern or put the files there`];
     }
-    return [
-      `${field}: ${path} cannot be found (${(error as NodeJS.ErrnoException).code}); paths are relative to the spec`,
-    ];
-  }
-  try {
-    await access(path, constants.R_OK);
-    return [];
-  } catch {
-    return [`${field}: ${path} cannot be read; change its permissions`];
+    const { code } = error as NodeJS.ErrnoException;
+    return [`${field}: ${path} cannot be read (${code}); local paths count from the folder of the spec`];
   }
 }
 

@@ -78,7 +78,7 @@ export class ProgressBars implements ProgressDisplay {
   update(progress: RunProgress): void {
     const now = this.clock();
     const ended = this.rows.ended(progress.stages, now);
-    const width = Math.max(20, this.console.columns - 1);
+    const width = this.console.columns - 1;
     const head = [
       progress.paused ? 'paused before the next step of' : 'stage',
       progress.stage,
