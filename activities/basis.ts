@@ -7,9 +7,9 @@ import { anchorsTable } from '../datasets/tables/anchors.js';
 import { decodeEmbeddings } from '../datasets/tables/embeddings.js';
 import type { AtomVectors } from '../datasets/tables/atomVectors.js';
 import { decodeStructures } from '../datasets/tables/structures.js';
-import type { Tally } from '../workflows/progress.js';
 import {
   tallyOf,
+  type Tally,
   type AnchorAtom,
   type BasisDocument,
   type BasisPass,
@@ -18,16 +18,27 @@ import {
   type RunRef,
 } from './documents.js';
 import { chooseAnchors, DIRECT_THRESHOLD, type Nomination } from '../latent/direct.js';
+import {
+  explicitAnchors,
+  lowestRanked,
+  lowestRankedByElement,
+  mergeLowestRanked,
+  POLICY_SAMPLE,
+  stratifiedAnchors,
+  type ElementCandidates,
+  type RankedAtom,
+} from '../latent/anchorPolicies.js';
 import type { AtomId } from '../latent/atomId.js';
 import { embedReceipt } from './embed.js';
 import { invalidInput } from './failures.js';
 import type { Work } from './heartbeat.js';
 import { anchorCount, referenceModel } from './plan.js';
+import { atomIds } from './atomIds.js';
 import type { Runs } from './runs.js';
 import { mergedMoments } from './statistics.js';
 
-/** Rows that policies without a distributed form look at: those with the lowest hash. */
-const POLICY_ROWS = 50_000;
+/** A candidate of a policy that looks at directions. */
+type VectoredAtom = RankedAtom & { vector: Float32Array };
 
 interface OnePart {
   outputs: { part: PartEntry | null };
@@ -47,7 +58,14 @@ export function basisStage(runs: Runs) {
         { signal: work.signal },
       );
       const part = await runs.putPart(run, keys.basisWork, projection, 1, work);
-      return { key: await runs.write(run, 'passes', { projection: part.key, threshold: DIRECT_THRESHOLD, centres: null, anchors: [] }) };
+      return {
+        key: await runs.write(run, 'passes', {
+          projection: part.key,
+          threshold: DIRECT_THRESHOLD,
+          centres: null,
+          anchors: [],
+        }),
+      };
     },
 
     /** Compresses one shard to its BIRCH leaves. */
@@ -118,7 +136,11 @@ export function basisStage(runs: Runs) {
           store.get(pass.projection, work),
           store.get(pass.centres, work),
         ]);
-        const candidates = await runs.deps.compute.call('nominate', { rows, projection, centres, anchors: pass.anchors }, { signal: work.signal });
+        const candidates = await runs.deps.compute.call(
+          'nominate',
+          { rows, projection, centres, anchors: pass.anchors },
+          { signal: work.signal },
+        );
         const bytes = canonicalJsonBytes(candidates.map((candidate) => ({ ...candidate })));
         nominations = await runs.putPart(run, keys.basisWork, bytes, candidates.length, work);
       }
@@ -146,7 +168,7 @@ export function basisStage(runs: Runs) {
           return { status: 'nominate', key: await runs.write(run, 'passes', next) };
         }
         chosen = anchors.filter((anchor) => anchor !== null);
-      } else if (spec.basis.method === 'explicit') chosen = explicitAnchors(plan);
+      } else if (spec.basis.method === 'explicit') chosen = explicitAnchors(spec.basis.anchors as string[]);
       else chosen = await policyAnchors(runs, run, plan, work);
       const atoms = await nameElements(runs, run, plan, chosen, work);
       const { centre } = spec.coordinates;
@@ -234,41 +256,46 @@ async function directAnchors(
   );
 }
 
-function explicitAnchors({ spec }: PlanDocument): AtomId[] {
-  const list = spec.basis.anchors;
-  if (!Array.isArray(list)) throw invalidInput('basis.anchors must be a list for method explicit');
-  return list.map((text) => {
-    const colon = text.lastIndexOf(':');
-    return { materialId: text.slice(0, colon), atomIndex: Number(text.slice(colon + 1)) };
-  });
-}
-
-/** Policies that look at a bounded sample of rows (random ones look at names only). */
+/**
+ * Policies without clustering. `random` and `element-stratified` rank atoms by the hash of their names; `farthest-point` and
+ * `kmeans++` look at the directions of the {@link POLICY_SAMPLE} atoms of lowest rank. Shards are read one after another.
+ */
 async function policyAnchors(runs: Runs, run: RunRef, plan: PlanDocument, work: Work): Promise<AtomId[]> {
-  const { basis } = plan.spec;
-  const model = referenceModel(plan.spec);
+  const { method, seed } = plan.spec.basis;
+  const spread = method === 'farthest-point' || method === 'kmeans++';
+  const count = anchorCount(plan.spec);
   const store = runs.store(run);
-  const parts: AtomVectors[] = [];
-  let kept = 0;
+  const ranked: VectoredAtom[][] = [];
+  const byElement: ElementCandidates[][] = [];
+  let held = 0;
   for (let item = 0; item < plan.snapshot.shards; item++) {
-    const { embeddings } = (await embedReceipt(runs, run, plan, model, item, work)).outputs;
-    if (!embeddings) continue;
-    const rows = without(decodeEmbeddings(await store.get(embeddings.key, work)), await unusable(runs, run, item, work));
-    parts.push(rows);
-    kept += rows.atomicNumbers.length;
-    if (kept > 2 * POLICY_ROWS) {
-      const merged = await runs.deps.compute.call('lowestHashRows', { parts, rows: POLICY_ROWS, seed: basis.seed }, { signal: work.signal });
-      parts.splice(0, parts.length, ...merged);
-      kept = POLICY_ROWS;
+    const { part } = await referencePart(runs, { run, model: null, item, argument: '' }, work);
+    if (!part) continue;
+    const rows = without(decodeEmbeddings(await store.get(part.key, work)), await unusable(runs, run, item, work));
+    const ids = atomIds(rows);
+    if (method === 'element-stratified') byElement.push(lowestRankedByElement(ids, rows.atomicNumbers, count, seed));
+    else {
+      const lowest = lowestRanked(ids, spread ? POLICY_SAMPLE : count, seed);
+      const { vectors, dim } = rows;
+      ranked.push(lowest.map((atom) => ({ ...atom, vector: vectors.slice(atom.row * dim, (atom.row + 1) * dim) })));
+      held += lowest.length;
+      if (held > 2 * POLICY_SAMPLE) {
+        ranked.splice(0, ranked.length, mergeLowestRanked(ranked, POLICY_SAMPLE));
+        held = POLICY_SAMPLE;
+      }
     }
     work.beat({ shard: item });
   }
-  const chosen = await runs.deps.compute.call(
-    'policyAnchors',
-    { parts, method: basis.method, anchors: anchorCount(plan.spec), seed: basis.seed },
-    { signal: work.signal },
-  );
-  return chosen;
+  if (method === 'element-stratified') return stratifiedAnchors(byElement, count).map(atomId);
+  if (!spread) return mergeLowestRanked(ranked, count).map(atomId);
+  const sample = mergeLowestRanked(ranked, Math.min(held, POLICY_SAMPLE));
+  const vectors = sample.map(({ vector }) => vector);
+  const picked = await runs.deps.compute.call('spreadAnchors', { vectors, method, anchors: count, seed }, work);
+  return Array.from(picked, (row) => atomId(sample[row]!));
+}
+
+function atomId({ materialId, atomIndex }: AtomId): AtomId {
+  return { materialId, atomIndex };
 }
 
 /** Adds the element of each atom from the snapshot. @throws a final failure for an atom that is not in it */

@@ -2,7 +2,12 @@
 import { serve } from '../threads/serve.js';
 import type { AtomVectors } from '../datasets/tables/atomVectors.js';
 import { decodeMoments, encodeMoments, mergeMoments, momentsOf } from '../latent/moments.js';
-import { applyDirectProjection, decodeDirectProjection, encodeDirectProjection, fitDirectProjection } from '../latent/pca.js';
+import {
+  applyDirectProjection,
+  decodeDirectProjection,
+  encodeDirectProjection,
+  fitDirectProjection,
+} from '../latent/pca.js';
 import { decodeLeaves, encodeLeaves } from '../latent/birch.js';
 import {
   clusterLeaves,
@@ -15,12 +20,15 @@ import {
 } from '../latent/direct.js';
 import type { AtomId } from '../latent/atomId.js';
 import { cosinesToAnchors, meanRow, structureMeans } from '../latent/project.js';
+import { farthestPoints, kMeansPlusPlus } from '../latent/anchorPolicies.js';
 import { matrix } from '../latent/matrix.js';
+import { comparePair } from '../latent/similarity/comparePair.js';
 import { solvePair } from '../latent/transport/solvePair.js';
 import { reducedFormula } from '../structures/formula.js';
 import { structureHash } from '../structures/hash.js';
 import { findSymmetry } from '../structures/symmetry.js';
 import type { Structure } from '../structures/structure.js';
+import { atomIds } from './atomIds.js';
 import { contentDigest } from './sharding.js';
 
 const tasks = {
@@ -34,13 +42,15 @@ const tasks = {
     })),
 
   /** Encoded moments of x [n, dim]. */
-  moments: async ({ x, dim }: { x: Float32Array; dim: number }) => encodeMoments(await momentsOf(x, x.length / dim, dim)),
+  moments: async ({ x, dim }: { x: Float32Array; dim: number }) =>
+    encodeMoments(await momentsOf(x, x.length / dim, dim)),
 
   /** Encoded moments of the union of encoded moments, in the order given. */
   mergeMoments: (parts: Uint8Array[]) => encodeMoments(mergeMoments(parts.map(decodeMoments))),
 
   /** Encoded scaling and principal components. */
-  fitProjection: ({ moments }: { moments: Uint8Array }) => encodeDirectProjection(fitDirectProjection(decodeMoments(moments))),
+  fitProjection: ({ moments }: { moments: Uint8Array }) =>
+    encodeDirectProjection(fitDirectProjection(decodeMoments(moments))),
 
   /** Encoded BIRCH leaves of x [n, dim] in the projected space. */
   summarise: async (task: { x: Float32Array; dim: number; projection: Uint8Array; threshold: number }) => {
@@ -64,23 +74,55 @@ const tasks = {
     centres: Uint8Array;
     anchors: (AtomId | null)[];
   }) => {
-    const { vectors, atomicNumbers, offsets, materialIds } = task.rows;
+    const { vectors, atomicNumbers } = task.rows;
     const n = atomicNumbers.length;
     const projected = await applyDirectProjection(decodeDirectProjection(task.projection), vectors, n);
-    const ids = { materialIds: new Array<string>(n), atomIndices: new Int32Array(n) };
-    materialIds.forEach((id, s) => {
-      for (let row = offsets[s]!; row < offsets[s + 1]!; row++) {
-        ids.materialIds[row] = id;
-        ids.atomIndices[row] = row - offsets[s]!;
-      }
-    });
+    const ids = atomIds(task.rows);
     const rows = { projected, n, ids };
     const centres = decodeCentres(task.centres);
     return task.anchors.length > 0 ? nominateReplacements(rows, centres, task.anchors) : nominate(rows, centres);
   },
 
+  /** Rows that lie far apart in direction. */
+  spreadAnchors: (task: {
+    vectors: Float32Array[];
+    method: 'farthest-point' | 'kmeans++';
+    anchors: number;
+    seed: number;
+  }) => {
+    const dim = task.vectors[0]!.length;
+    const units = matrix(new Float64Array(task.vectors.length * dim), task.vectors.length, dim);
+    task.vectors.forEach((vector, row) => {
+      const norm = Math.hypot(...vector);
+      vector.forEach((value, j) => (units.data[row * dim + j] = value / norm));
+    });
+    return task.method === 'farthest-point'
+      ? farthestPoints(units, task.anchors)
+      : kMeansPlusPlus(units, task.anchors, task.seed);
+  },
+
+  /** One draw of all similarity metrics between paired samples x [n, xDim] and y [n, yDim]. */
+  comparePair: (task: {
+    x: Float32Array;
+    y: Float32Array;
+    xDim: number;
+    yDim: number;
+    neighbours: number;
+    seed: number;
+  }) => {
+    const n = task.x.length / task.xDim;
+    const { neighbours, seed } = task;
+    return comparePair(matrix(task.x, n, task.xDim), matrix(task.y, n, task.yDim), { neighbours, seed });
+  },
+
   /** Cosines of x [n, dim] to the anchors [K, dim], and their means over structures. */
-  project: async (task: { x: Float32Array; anchors: Float32Array; dim: number; offsets: Int32Array; centred: boolean }) => {
+  project: async (task: {
+    x: Float32Array;
+    anchors: Float32Array;
+    dim: number;
+    offsets: Int32Array;
+    centred: boolean;
+  }) => {
     const { x, anchors, dim, offsets, centred } = task;
     const k = anchors.length / dim;
     const centre = centred ? { centre: meanRow(anchors, k, dim) } : {};

@@ -2,10 +2,27 @@ import type { RunSpec } from '../config/runSpec.js';
 import type { ModelIdentity } from '../datasets/claim.js';
 import type { PartEntry } from '../datasets/manifest.js';
 import type { QuarantineRow } from '../datasets/tables/quarantine.js';
-import type { StageName, Tally } from '../workflows/progress.js';
 
 // What activities pass to each other through the object store: small JSON documents, addressed by digest. Workflows carry
 // their keys only. Key order does not matter: they are written as canonical JSON.
+
+/** The stages that fan out over shards, source units or pairs. */
+export type FanOutStage =
+  'read' | 'embed' | 'statistics' | 'summarise' | 'nominate' | 'project' | 'similarity' | 'transport';
+/** Every stage of a run, in the order in which it passes them. */
+export type StageName = FanOutStage | 'snapshot' | 'plan' | 'basis' | 'anchor vectors' | 'publish';
+
+/** What a fan-out adds up while it runs. */
+export interface Tally {
+  done: number;
+  reused: number;
+  structures: number;
+  atoms: number;
+  quarantined: number;
+  /** Seconds inside `session.run`, and inference-thread seconds around them. */
+  runSeconds: number;
+  threadSeconds: number;
+}
 
 /** Points at the store of a run and at the document that says what to do there. */
 export interface RunRef {
@@ -118,7 +135,7 @@ export interface ModelParts {
   structures: number;
   atoms: number;
   quarantine: QuarantineRow[];
-  /** Digest of the coordinate parts in shard order: what pairs depend on. */
+  /** Digest of the embedding and coordinate parts in shard order: what pairs depend on. */
   digest: string;
 }
 

@@ -1,4 +1,4 @@
-import { digestJson, sha256Hex } from '../datasets/digest.js';
+import { digestJson } from '../datasets/digest.js';
 import * as keys from '../datasets/keys.js';
 import type { ModelIdentity } from '../datasets/claim.js';
 import type { PartEntry } from '../datasets/manifest.js';
@@ -7,8 +7,7 @@ import { findReceipt, writeReceipt, placePart } from '../datasets/receipts.js';
 import { decodeStructures } from '../datasets/tables/structures.js';
 import { encodeEmbeddings } from '../datasets/tables/embeddings.js';
 import { offsetsOfCounts } from '../datasets/tables/atomVectors.js';
-import type { Tally } from '../workflows/progress.js';
-import { tallyOf, type ItemTask, type PlanDocument, type RunRef, type ShardEntry } from './documents.js';
+import { tallyOf, type Tally, type ItemTask, type PlanDocument, type RunRef, type ShardEntry } from './documents.js';
 import type { Work } from './heartbeat.js';
 import type { Runs } from './runs.js';
 
@@ -52,8 +51,8 @@ export function embedStage(runs: Runs) {
 
       const structures = decodeStructures(await store.get(shard.key, work));
       const resolved = await runs.resolve(plan, planned.id);
-      const result = await runs.deps.inference(planned.identity.provider).embed(resolved, structures, {
-        budget: { atoms: planned.identity.batch_atoms, edges: planned.identity.batch_edges },
+      const result = await runs.deps.inference(plan.spec.inference.provider).embed(resolved, structures, {
+        budget: planned.identity.batch_budget,
         signal: work.signal,
         onProgress: (done) => work.beat({ structures: done }),
       });
@@ -79,9 +78,17 @@ export function embedStage(runs: Runs) {
           vectors: result.embedding,
           dim: result.dim,
         };
-        const part = encodeEmbeddings(rows, { model: planned.id, layer: resolved.card.embedding.layer, ...stringified(planned.identity) });
+        const part = encodeEmbeddings(rows, {
+          model: planned.id,
+          layer: resolved.card.embedding.layer,
+          onnx_sha256: planned.identity.onnx_sha256,
+        });
         receipt.outputs.embeddings = await runs.putPart(run, partKey, part, receipt.atoms, work);
-        const moments = await runs.deps.compute.call('moments', { x: result.embedding, dim: result.dim }, { signal: work.signal });
+        const moments = await runs.deps.compute.call(
+          'moments',
+          { x: result.embedding, dim: result.dim },
+          { signal: work.signal },
+        );
         receipt.outputs.moments = await runs.putPart(run, keys.moments, moments, 1, work);
       }
       await writeReceipt(store, 'embed', key, receipt, work);
@@ -115,8 +122,4 @@ export async function embedReceipt(
   if (!embeddings) return receipt;
   const key = keys.embeddingsPart(snapshot, model, index, embeddings.sha256);
   return { ...receipt, outputs: { embeddings: { ...embeddings, key }, moments } };
-}
-
-function stringified(identity: ModelIdentity): Record<string, string> {
-  return Object.fromEntries(Object.entries(identity).map(([name, value]) => [name, String(value)]));
 }

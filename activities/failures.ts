@@ -1,4 +1,4 @@
-import { ApplicationFailure, isCancellation } from '@temporalio/common';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { FAILURES } from '../config/names.js';
 
 /** Input that no retry can mend; the message names the thing, the value and the remedy. */
@@ -9,16 +9,15 @@ export function invalidInput(message: string): ApplicationFailure {
 /** Error classes of the rooms below that mean "no retry can mend this", by name: rooms do not know Temporal. */
 const FINAL: Record<string, string> = {
   InvalidSpec: FAILURES.invalidInput,
-  InvalidCard: FAILURES.invalidInput,
-  UnknownModel: FAILURES.invalidInput,
+  ModelRefused: FAILURES.invalidInput,
   ProviderUnavailable: FAILURES.invalidInput,
-  InvalidStoreUrl: FAILURES.invalidInput,
+  StoreRefused: FAILURES.invalidInput,
   ModelConflict: FAILURES.modelConflict,
 };
 
 /** Turns an error of a room into the failure that the engine should see. */
 export function asFailure(error: unknown): unknown {
-  if (isCancellation(error) || !(error instanceof Error)) return error;
+  if (error instanceof CancelledFailure || !(error instanceof Error)) return error;
   const type = FINAL[error.name];
   return type ? ApplicationFailure.create({ message: error.message, type, nonRetryable: true, cause: error }) : error;
 }

@@ -1,3 +1,5 @@
+import { digestJson } from '../datasets/digest.js';
+import type { PairPlace } from '../datasets/keys.js';
 import type { ModelParts, PlanDocument, RunRef } from './documents.js';
 import type { Work } from './heartbeat.js';
 import { modelParts } from './project.js';
@@ -23,8 +25,25 @@ export function pairNames(plan: PlanDocument, item: number): [a: string, b: stri
 }
 
 /** Pair `item` of a run with what both models have. */
-export async function readPair(runs: Runs, run: RunRef, plan: PlanDocument, item: number, basis: string, work: Work): Promise<Pair> {
+export async function readPair(
+  runs: Runs,
+  run: RunRef,
+  plan: PlanDocument,
+  item: number,
+  basis: string,
+  work: Work,
+): Promise<Pair> {
   const [a, b] = await Promise.all(pairNames(plan, item).map((name) => modelParts(runs, run, basis, name, work)));
   const excluded = new Set([...a!.quarantine, ...b!.quarantine].map((row) => row.material_id));
   return { a: a!, b: b!, excluded };
+}
+
+/** Where the tables of a pair lie. */
+export function pairPlace(plan: PlanDocument, basis: string, params: string, a: ModelParts, b: ModelParts): PairPlace {
+  return { snapshot: plan.snapshot.snapshot, basis, params, modelA: a.model, modelB: b.model };
+}
+
+/** Key of a pair's receipts: the place, since parts are published there, and the digests of both models' coordinates. */
+export function pairKey(plan: PlanDocument, basis: string, params: string, a: ModelParts, b: ModelParts): string {
+  return digestJson({ ...pairPlace(plan, basis, params, a, b), a: a.digest, b: b.digest });
 }

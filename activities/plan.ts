@@ -1,9 +1,11 @@
 import type { RunSpec } from '../config/runSpec.js';
-import { claimModel } from '../datasets/claims.js';
+import { claimModel } from '../datasets/claim.js';
 import { readCatalog } from '../datasets/catalog.js';
 import { DEFAULT_BUDGETS } from '../models/graphBatch.js';
 import { ENCODER_VERSION } from '../models/inferencePool.js';
-import type { PlanDocument, PlannedModel, PlanSummary, RunRef } from './documents.js';
+import * as keys from '../datasets/keys.js';
+import { readJson } from '../datasets/json.js';
+import type { BasisDocument, PlanDocument, PlannedModel, PlanSummary, RunRef } from './documents.js';
 import { invalidInput } from './failures.js';
 import type { Work } from './heartbeat.js';
 import type { Runs } from './runs.js';
@@ -17,7 +19,7 @@ export function planStage(runs: Runs) {
       const store = runs.store(run);
       const models = await planModels(runs, run);
       for (const { id, identity } of models)
-        await claimModel(store, snapshot, id, { ...identity }, { replace, signal: work.signal });
+        await claimModel(store, snapshot, id, identity, { replace, signal: work.signal });
 
       const plan: PlanDocument = { spec, snapshot: await runs.snapshot(run, snapshot), models };
       return {
@@ -62,10 +64,42 @@ export async function planModels(runs: Runs, run: RunRef): Promise<PlannedModel[
           onnx_sha256: onnxSha256,
           encoder_version: ENCODER_VERSION,
           provider,
-          batch_atoms: budget.atoms,
-          batch_edges: budget.edges,
+          batch_budget: { atoms: budget.atoms, edges: budget.edges },
         },
       };
     }),
   );
+}
+
+/**
+ * The basis this run must take: the one named by `basis.from`, else the one its name pinned, while method, K, reference model and
+ * centre are what the spec says; null when a basis is to be fitted.
+ */
+async function pinnedBasis(runs: Runs, run: RunRef, work: Work): Promise<string | null> {
+  const { spec } = await runs.request(run);
+  const store = runs.store(run);
+  const { from, refit, method } = spec.basis;
+  if (from) {
+    const known = await readJson<BasisDocument>(store, keys.basisRecord(from), work);
+    if (!known)
+      throw invalidInput(`basis.from: there is no basis ${from} in ${run.output}; name one of its folder bases/`);
+    if (known.centre !== spec.coordinates.centre)
+      throw invalidInput(
+        `basis.from: basis ${from} has coordinates.centre '${known.centre}', the spec says '${spec.coordinates.centre}'; set it to the former`,
+      );
+    return known.basis;
+  }
+  if (refit) return null;
+  const pinned = (await readCatalog(store, work)).runs[spec.name]?.basis;
+  const known = pinned && (await readJson<BasisDocument>(store, keys.basisRecord(pinned.digest), work));
+  if (!known) return null;
+  const asked = Array.isArray(spec.basis.anchors) ? spec.basis.anchors : null;
+  const named = known.anchors.map(({ material_id, atom_index }) => `${material_id}:${atom_index}`);
+  const same =
+    known.method === method &&
+    known.anchors.length === anchorCount(spec) &&
+    known.reference_model === referenceModel(spec) &&
+    known.centre === spec.coordinates.centre &&
+    (asked === null || asked.every((name, i) => name === named[i]));
+  return same ? known.basis : null;
 }

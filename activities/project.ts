@@ -6,8 +6,7 @@ import { decodeAnchorVectors, encodeAnchorVectors } from '../datasets/tables/anc
 import { encodeCoordinates } from '../datasets/tables/coordinates.js';
 import { decodeEmbeddings } from '../datasets/tables/embeddings.js';
 import { encodeStructureVectors } from '../datasets/tables/structureVectors.js';
-import type { Tally } from '../workflows/progress.js';
-import { tallyOf, type ItemTask, type ModelParts, type PlanDocument, type RunRef } from './documents.js';
+import { tallyOf, type Tally, type ItemTask, type ModelParts, type PlanDocument, type RunRef } from './documents.js';
 import { embedReceipt } from './embed.js';
 import { invalidInput } from './failures.js';
 import type { Work } from './heartbeat.js';
@@ -20,6 +19,11 @@ interface ProjectReceipt {
 
 interface AnchorReceipt {
   outputs: { vectors: PartEntry };
+}
+
+interface ModelReceipt {
+  outputs: Record<string, never>;
+  parts: ModelParts;
 }
 
 /** Anchor vectors and coordinates of a model. */
@@ -94,7 +98,11 @@ export function projectStage(runs: Runs) {
       if (embeddings) {
         const rows = decodeEmbeddings(await store.get(embeddings.key, work));
         const { vectors } = decodeAnchorVectors(await store.get(anchors.key, work));
-        const { coordinates, means, anchors: dim } = await runs.deps.compute.call(
+        const {
+          coordinates,
+          means,
+          anchors: dim,
+        } = await runs.deps.compute.call(
           'project',
           {
             x: rows.vectors,
@@ -107,7 +115,7 @@ export function projectStage(runs: Runs) {
         );
         const metadata = { model: planned.id, basis, centre: plan.spec.coordinates.centre };
         receipt.outputs.coordinates = await runs.putPart(
-          store,
+          run,
           coordinatesKey,
           encodeCoordinates({ ...rows, vectors: coordinates, dim }, metadata),
           rows.atomicNumbers.length,
@@ -115,7 +123,7 @@ export function projectStage(runs: Runs) {
         );
         const atomCounts = Int32Array.from(rows.materialIds, (_, s) => rows.offsets[s + 1]! - rows.offsets[s]!);
         receipt.outputs.structure_vectors = await runs.putPart(
-          store,
+          run,
           structuresKey,
           encodeStructureVectors({ materialIds: rows.materialIds, atomCounts, means, dim }, metadata),
           rows.materialIds.length,
@@ -150,7 +158,12 @@ export function projectStage(runs: Runs) {
         parts.quarantine.push(...embedded.quarantine);
         const { embeddings } = embedded.outputs;
         if (!embeddings) continue;
-        const projected = await findReceipt<ProjectReceipt>(store, 'project', projectKey(embeddings, anchors, plan), work);
+        const projected = await findReceipt<ProjectReceipt>(
+          store,
+          'project',
+          projectKey(embeddings, anchors, plan),
+          work,
+        );
         const { coordinates, structure_vectors } = projected?.outputs ?? {};
         if (!coordinates || !structure_vectors)
           throw new Error(`activities: shard ${item} of ${snapshot} has no coordinates for ${model}`);
@@ -165,18 +178,24 @@ export function projectStage(runs: Runs) {
         });
         work.beat({ shard: item });
       }
-      parts.digest = digestJson(parts.coordinates.map(({ sha256 }) => sha256));
-      await writeReceipt(store, 'model', modelKey(run, basis, model), { ...parts, outputs: {} }, work);
+      parts.digest = digestJson([parts.embeddings, parts.coordinates].map((list) => list.map(({ sha256 }) => sha256)));
+      await writeReceipt<ModelReceipt>(store, 'model', modelKey(run, basis, model), { outputs: {}, parts }, work);
       return { digest: parts.digest };
     },
   };
 }
 
 /** Everything a model has in the snapshot and basis of a run. */
-export async function modelParts(runs: Runs, run: RunRef, basis: string, model: string, work: Work): Promise<ModelParts> {
-  const parts = await findReceipt<ModelParts & { outputs: object }>(runs.store(run), 'model', modelKey(run, basis, model), work);
-  if (!parts) throw new Error(`activities: model ${model} is not collected`);
-  return parts;
+export async function modelParts(
+  runs: Runs,
+  run: RunRef,
+  basis: string,
+  model: string,
+  work: Work,
+): Promise<ModelParts> {
+  const receipt = await findReceipt<ModelReceipt>(runs.store(run), 'model', modelKey(run, basis, model), work);
+  if (!receipt) throw new Error(`activities: model ${model} is not collected`);
+  return receipt.parts;
 }
 
 function modelKey(run: RunRef, basis: string, model: string): string {

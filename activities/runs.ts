@@ -137,8 +137,10 @@ export class Runs {
   }
 
   private document<T>(run: RunRef, key: string): Promise<T> {
-    return remember(this.documents, `${run.output}\n${key}`, async () =>
-      JSON.parse(Buffer.from(await this.store(run).get(key)).toString('utf8')) as unknown,
+    return remember(
+      this.documents,
+      `${run.output}\n${key}`,
+      async () => JSON.parse(Buffer.from(await this.store(run).get(key)).toString('utf8')) as unknown,
     ) as Promise<T>;
   }
 }

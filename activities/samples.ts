@@ -1,43 +1,97 @@
 import { decodeCoordinates } from '../datasets/tables/coordinates.js';
+import { decodeEmbeddings } from '../datasets/tables/embeddings.js';
 import type { StoredAtomVectors } from '../datasets/tables/atomVectors.js';
 import { decodeStructures } from '../datasets/tables/structures.js';
+import type { PartEntry } from '../datasets/manifest.js';
+import { selectRows, type RowCandidates, type SampledRow } from '../latent/similarity/rows.js';
 import type { ModelParts, PlanDocument, RunRef } from './documents.js';
 import type { Work } from './heartbeat.js';
 import type { Runs } from './runs.js';
 
-/** Decoded coordinate parts kept in memory, in bytes. */
+/** Decoded parts kept in memory, in bytes. */
 const PARTS_BYTES = 512 * 2 ** 20;
 
-/** What choosing rows needs of a snapshot: one atom per symmetry orbit of each structure. */
-export interface SampleIndex {
-  /** [n_structures] in code-point order. */
-  materialIds: string[];
-  /** [n_structures] shard of each. */
-  shards: Int32Array;
-  /** [n_structures] first atom of each orbit. */
-  orbits: Int32Array[];
-  /** [n_structures] Z of those atoms. */
-  elements: Uint8Array[];
+/** Vectors of a model that a pair can be compared on. */
+export const SPACES = ['coordinates', 'embeddings'] as const;
+/** See {@link SPACES}. */
+export type Space = (typeof SPACES)[number];
+
+/** What choosing rows needs of a structure: one atom per symmetry orbit, and where its vectors lie. */
+interface IndexedStructure extends RowCandidates {
+  shard: number;
+  representatives: Int32Array;
+  atomicNumbers: Uint8Array;
 }
 
-/** An atom chosen for a sample. */
-export interface SampledAtom {
-  /** Position in the sample index. */
-  structure: number;
-  atomIndex: number;
-  atomicNumber: number;
+/** A sample of one draw. */
+export interface Sample {
+  rows: SampledRow[];
+  /** Orbits taken from the structures that gave most. */
+  rounds: number;
+  /** [n] Z of the rows. */
+  atomicNumbers: Int32Array;
+  /** [n] shard of each row. */
+  shards: Int32Array;
 }
 
 /** Reads what pairs are compared on: the index of a snapshot once, coordinate parts as needed. */
 export class Samples {
-  private readonly indices = new Map<string, Promise<SampleIndex>>();
+  private readonly indices = new Map<string, Promise<Map<string, IndexedStructure>>>();
   private readonly parts = new Map<string, { rows: StoredAtomVectors; at: Map<string, number> }>();
   private held = 0;
 
   constructor(private readonly runs: Runs) {}
 
-  /** The sample index of a run's snapshot. */
-  index(run: RunRef, plan: PlanDocument, work: Work): Promise<SampleIndex> {
+  /** Rows of one draw among the structures that are not excluded. */
+  async draw(
+    run: RunRef,
+    plan: PlanDocument,
+    excluded: ReadonlySet<string>,
+    { sample, seed, draw }: { sample: number; seed: number; draw: number },
+    work: Work,
+  ): Promise<Sample> {
+    const index = await this.index(run, plan, work);
+    function* eligible() {
+      for (const structure of index.values()) if (!excluded.has(structure.materialId)) yield structure;
+    }
+    const { rows, rounds } = selectRows(eligible(), sample, seed, draw);
+    const structures = rows.map(({ materialId }) => index.get(materialId)!);
+    return {
+      rows,
+      rounds,
+      atomicNumbers: Int32Array.from(rows, ({ atomIndex }, i) => structures[i]!.atomicNumbers[atomIndex]!),
+      shards: Int32Array.from(structures, ({ shard }) => shard),
+    };
+  }
+
+  /** Vectors of sampled atoms, float32 [n, dim], in the order of the sample. @throws when an atom has none */
+  async gather(
+    run: RunRef,
+    model: ModelParts,
+    space: Space,
+    { rows: wanted, shards }: Sample,
+    work: Work,
+  ): Promise<{ vectors: Float32Array<ArrayBuffer>; dim: number }> {
+    const entries = new Map(model[space].map((entry) => [shardOf(entry.key), entry]));
+    const order = Int32Array.from(wanted, (_, row) => row).sort((a, b) => shards[a]! - shards[b]! || a - b);
+    let vectors: Float32Array<ArrayBuffer> | undefined;
+    let dim = 0;
+    for (const row of order) {
+      const { materialId, atomIndex } = wanted[row]!;
+      const entry = entries.get(shards[row]!);
+      const { rows, at } = entry ? await this.part(run, space, entry, work) : { rows: undefined, at: undefined };
+      const structure = at?.get(materialId);
+      if (!rows || structure === undefined)
+        throw new Error(`activities: ${model.model} has no ${space} of ${materialId}`);
+      dim = rows.dim;
+      vectors ??= new Float32Array(wanted.length * dim);
+      const from = (rows.offsets[structure]! + atomIndex) * dim;
+      vectors.set(rows.vectors.subarray(from, from + dim), row * dim);
+    }
+    return { vectors: vectors ?? new Float32Array(0), dim };
+  }
+
+  private index(run: RunRef, plan: PlanDocument, work: Work): Promise<Map<string, IndexedStructure>> {
     const name = `${run.output}\n${plan.snapshot.snapshot}`;
     const known = this.indices.get(name);
     if (known) return known;
@@ -48,63 +102,27 @@ export class Samples {
     return made;
   }
 
-  /** Coordinates of atoms, float32 [n, K], in the order given. @throws when an atom has none */
-  async gather(
-    run: RunRef,
-    model: ModelParts,
-    index: SampleIndex,
-    atoms: readonly SampledAtom[],
-    work: Work,
-  ): Promise<{ vectors: Float32Array<ArrayBuffer>; dim: number }> {
-    const byShard = new Map<number, number[]>();
-    atoms.forEach(({ structure }, row) => {
-      const shard = index.shards[structure]!;
-      const rows = byShard.get(shard);
-      if (rows) rows.push(row);
-      else byShard.set(shard, [row]);
-    });
-    const keys = new Map(model.coordinates.map(({ key, sha256 }) => [shardOf(key), { key, sha256 }]));
-    let vectors: Float32Array<ArrayBuffer> | undefined;
-    let dim = 0;
-    for (const [shard, wanted] of byShard) {
-      const entry = keys.get(shard);
-      if (!entry) throw new Error(`activities: model ${model.model} has no coordinates in shard ${shard}`);
-      const { rows, at } = await this.part(run, entry, work);
-      dim = rows.dim;
-      vectors ??= new Float32Array(atoms.length * dim);
-      for (const row of wanted) {
-        const { structure, atomIndex } = atoms[row]!;
-        const position = at.get(index.materialIds[structure]!);
-        if (position === undefined)
-          throw new Error(`activities: model ${model.model} has no coordinates of ${index.materialIds[structure]}`);
-        const from = (rows.offsets[position]! + atomIndex) * dim;
-        vectors.set(rows.vectors.subarray(from, from + dim), row * dim);
-      }
-    }
-    return { vectors: vectors ?? new Float32Array(0), dim };
-  }
-
-  private async readIndex(run: RunRef, plan: PlanDocument, work: Work): Promise<SampleIndex> {
+  private async readIndex(run: RunRef, plan: PlanDocument, work: Work): Promise<Map<string, IndexedStructure>> {
     const store = this.runs.store(run);
-    const { snapshot, shards, structures } = plan.snapshot;
-    const index: SampleIndex = { materialIds: [], shards: new Int32Array(structures), orbits: [], elements: [] };
-    for (let item = 0; item < shards; item++) {
-      const shard = await this.runs.shard(run, snapshot, item);
-      for (const row of decodeStructures(await store.get(shard.key, work))) {
-        index.shards[index.materialIds.length] = item;
-        index.materialIds.push(row.materialId);
-        const first = row.orbits.filter((orbit, atom) => orbit === atom);
-        index.orbits.push(first);
-        index.elements.push(Uint8Array.from(first, (atom) => row.atomicNumbers[atom]!));
-      }
-      work.beat({ shard: item });
+    const { snapshot, shards } = plan.snapshot;
+    const index = new Map<string, IndexedStructure>();
+    for (let shard = 0; shard < shards; shard++) {
+      const { key } = await this.runs.shard(run, snapshot, shard);
+      for (const { materialId, orbits, atomicNumbers } of decodeStructures(await store.get(key, work)))
+        index.set(materialId, {
+          materialId,
+          shard,
+          representatives: orbits.filter((first, atom) => first === atom),
+          atomicNumbers: atomicNumbers.slice(), // not a view that keeps the whole shard alive
+        });
+      work.beat({ shard });
     }
     return index;
   }
 
-  private async part(run: RunRef, entry: { key: string; sha256: string }, work: Work) {
+  private async part(run: RunRef, space: Space, entry: PartEntry, work: Work) {
     const known = this.parts.get(entry.sha256);
-    const part = known ?? (await this.readPart(run, entry.key, work));
+    const part = known ?? (await this.readPart(run, space, entry.key, work));
     if (!known) this.held += part.rows.vectors.byteLength;
     this.parts.delete(entry.sha256); // most recently used last
     this.parts.set(entry.sha256, part);
@@ -116,8 +134,9 @@ export class Samples {
     return part;
   }
 
-  private async readPart(run: RunRef, key: string, work: Work) {
-    const rows = decodeCoordinates(await this.runs.store(run).get(key, work));
+  private async readPart(run: RunRef, space: Space, key: string, work: Work) {
+    const bytes = await this.runs.store(run).get(key, work);
+    const rows = space === 'coordinates' ? decodeCoordinates(bytes) : decodeEmbeddings(bytes);
     return { rows, at: new Map(rows.materialIds.map((id, position) => [id, position])) };
   }
 }

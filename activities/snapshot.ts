@@ -12,9 +12,9 @@ import { optimadeSources } from '../structures/optimade.js';
 import { readStructures, READER_VERSION } from '../structures/readers/read.js';
 import { localSources } from '../structures/sources.js';
 import type { ByteSource, Rejection, Structure } from '../structures/structure.js';
-import type { Tally } from '../workflows/progress.js';
 import {
   tallyOf,
+  type Tally,
   type ItemTask,
   type RunRef,
   type ShardEntry,
@@ -38,6 +38,7 @@ const CHUNKS_IN_MEMORY = 64;
 /** What reading one unit left in the store. */
 interface ReadReceipt {
   /** Sorted chunks of structures. */
+  outputs: Record<string, never>;
   chunks: { key: string; index: string }[];
   rejections: QuarantineRow[];
   structures: number;
@@ -72,7 +73,7 @@ export function snapshotStage(runs: Runs) {
         }
         if (files.length > 0) units.push({ source, files });
       }
-      await writeJson(store, keys.sourceUnits(run.document), units, work);
+      await writeJson(store, keys.sourceUnits(requestName(run)), units, work);
       return { units: units.length };
     },
 
@@ -87,7 +88,7 @@ export function snapshotStage(runs: Runs) {
       const key = await readKey(sources, spec.limits.max_atoms);
       const known = await readJson<ReadReceipt>(store, keys.receipt('read', key), work);
       const receipt = known ?? (await readUnit(runs, store, sources, key, spec, work));
-      await writeJson(store, keys.unitReceipt(run.document, item), { read: key }, work);
+      await writeJson(store, keys.unitReading(requestName(run), item), { read: key }, work);
       return tallyOf({
         reused: known ? 1 : 0,
         structures: receipt.structures,
@@ -103,10 +104,10 @@ export function snapshotStage(runs: Runs) {
       const { spec } = await runs.request(run);
       const store = runs.store(run);
       const limit = spec.limits.quarantine_fraction;
-      const units = (await readJson<SourceUnit[]>(store, keys.sourceUnits(run.document), work)) ?? [];
+      const units = (await readJson<SourceUnit[]>(store, keys.sourceUnits(requestName(run)), work)) ?? [];
       const reads: string[] = [];
       for (let unit = 0; unit < units.length; unit++) {
-        const pointer = await readJson<{ read: string }>(store, keys.unitReceipt(run.document, unit), work);
+        const pointer = await readJson<{ read: string }>(store, keys.unitReading(requestName(run), unit), work);
         if (!pointer) throw new Error(`activities: source unit ${unit} was not read`);
         reads.push(pointer.read);
       }
@@ -132,7 +133,10 @@ export function snapshotStage(runs: Runs) {
         }
         work.beat({ chunks: chunks.length });
       }
-      const placed = placeStructures(chunks.map(({ index }) => index), spec.shards.structures);
+      const placed = placeStructures(
+        chunks.map(({ index }) => index),
+        spec.shards.structures,
+      );
       duplicates += placed.repetitions;
       const conflicting = new Map<number, Set<number>>();
       for (const { chunk, row } of placed.conflicts)
@@ -200,6 +204,11 @@ export function snapshotStage(runs: Runs) {
   };
 }
 
+/** The digest in the key of a request. */
+function requestName({ document }: RunRef): string {
+  return document.slice(document.lastIndexOf('/') + 1, -'.json'.length);
+}
+
 /** Files of one entry of `spec.source`. */
 async function* filesOf(
   path: string,
@@ -234,7 +243,7 @@ async function* filesOf(
 }
 
 async function unitOf(store: ObjectStore, run: RunRef, item: number, work: Work): Promise<SourceUnit> {
-  const unit = (await readJson<SourceUnit[]>(store, keys.sourceUnits(run.document), work))?.[item];
+  const unit = (await readJson<SourceUnit[]>(store, keys.sourceUnits(requestName(run)), work))?.[item];
   if (!unit) throw new Error(`activities: there is no source unit ${item}`);
   return unit;
 }
@@ -248,7 +257,10 @@ function byteSource(
   const remote = location.startsWith('store:')
     ? () => store.get(location.slice('store:'.length), work)
     : location.startsWith('s3://')
-      ? () => runs.deps.openStore(location.slice(0, location.lastIndexOf('/'))).get(location.slice(location.lastIndexOf('/') + 1), work)
+      ? () =>
+          runs.deps
+            .openStore(location.slice(0, location.lastIndexOf('/')))
+            .get(location.slice(location.lastIndexOf('/') + 1), work)
       : undefined;
   return {
     name,
@@ -285,7 +297,7 @@ async function readUnit(
   spec: RunSpec,
   work: Work,
 ): Promise<ReadReceipt> {
-  const receipt: ReadReceipt = { chunks: [], rejections: [], structures: 0, duplicates: 0 };
+  const receipt: ReadReceipt = { outputs: {}, chunks: [], rejections: [], structures: 0, duplicates: 0 };
   let pending: Structure[] = [];
   let chunk: { row: StructureRow; content: string }[] = [];
   const describe = async () => {

@@ -5,10 +5,9 @@ import { findReceipt, writeReceipt } from '../datasets/receipts.js';
 import { elementTransportTable, type ElementTransportRow } from '../datasets/tables/elementTransport.js';
 import { transportTable, type TransportRow } from '../datasets/tables/transport.js';
 import { transportSummaryTable, type TransportSummaryRow } from '../datasets/tables/transportSummary.js';
-import type { Tally } from '../workflows/progress.js';
-import { tallyOf, type ItemTask, type PlanDocument } from './documents.js';
+import { tallyOf, type Tally, type ItemTask, type PlanDocument } from './documents.js';
 import type { Work } from './heartbeat.js';
-import { readPair } from './pairs.js';
+import { pairKey, pairPlace, readPair } from './pairs.js';
 import type { Runs } from './runs.js';
 import type { Samples } from './samples.js';
 
@@ -25,11 +24,6 @@ export function transportParams({ spec }: PlanDocument): string {
   return digestJson({ ...spec.transport, version: TRANSPORT_VERSION }).slice(0, 16);
 }
 
-/** The key of a pair's receipt: both coordinate digests and the parameters. */
-export function transportKey(plan: PlanDocument, basis: string, a: { model: string; digest: string }, b: { model: string; digest: string }): string {
-  return digestJson({ basis, a: [a.model, a.digest], b: [b.model, b.digest], params: transportParams(plan) });
-}
-
 /** The transport stage: an optimal plan between two models' coordinates, draw by draw. */
 export function transportStage(runs: Runs, samples: Samples) {
   return {
@@ -38,37 +32,31 @@ export function transportStage(runs: Runs, samples: Samples) {
       const plan = await runs.plan(run);
       const store = runs.store(run);
       const { a, b, excluded } = await readPair(runs, run, plan, item, basis, work);
-      const key = transportKey(plan, basis, a, b);
+      const key = pairKey(plan, basis, transportParams(plan), a, b);
       if (await findReceipt<TransportReceipt>(store, 'transport', key, work)) return tallyOf({ reused: 1 });
 
       const { sample, draws, seed, solver, epsilon } = plan.spec.transport;
-      const index = await samples.index(run, plan, work);
       const rows: TransportRow[] = [];
       const summaries: TransportSummaryRow[] = [];
       const elements = new Map<string, ElementTransportRow>();
       for (let draw = 0; draw < draws; draw++) {
-        const atoms = samples.draw(index, excluded, { sample, seed, draw, stage: 'transport' });
-        const [x, y] = await Promise.all([a, b].map((model) => samples.gather(run, model, index, atoms, work)));
-        const atomicNumbers = Int32Array.from(atoms, (atom) => atom.atomicNumber);
+        const atoms = await samples.draw(run, plan, excluded, { sample, seed, draw }, work);
+        const x = await samples.gather(run, a, 'coordinates', atoms, work);
+        const y = await samples.gather(run, b, 'coordinates', atoms, work);
         const solved = await runs.deps.compute.call(
           'solvePair',
-          { x: x!.vectors, y: y!.vectors, dim: x!.dim, atomicNumbers, solver, epsilon },
+          { x: x.vectors, y: y.vectors, dim: x.dim, atomicNumbers: atoms.atomicNumbers, solver, epsilon },
           { signal: work.signal },
         );
         const { source, sink, mass, cost } = solved.plan;
-        const name = (row: number) => {
-          const { structure, atomIndex } = atoms[row]!;
-          return [index.materialIds[structure]!, atomIndex] as const;
-        };
         for (let arc = 0; arc < mass.length; arc++) {
-          const [source_material_id, source_atom_index] = name(source[arc]!);
-          const [target_material_id, target_atom_index] = name(sink[arc]!);
+          const [from, to] = [atoms.rows[source[arc]!]!, atoms.rows[sink[arc]!]!];
           rows.push({
             draw,
-            source_material_id,
-            source_atom_index,
-            target_material_id,
-            target_atom_index,
+            source_material_id: from.materialId,
+            source_atom_index: from.atomIndex,
+            target_material_id: to.materialId,
+            target_atom_index: to.atomIndex,
             mass: mass[arc]!,
             cost: cost[arc]!,
           });
@@ -97,9 +85,18 @@ export function transportStage(runs: Runs, samples: Samples) {
           marginal_error: summary.marginal_residual,
         });
         solved.elements.mass.forEach((moved, i) => {
-          const [source_element, target_element] = [solved.elements.sourceElement[i]!, solved.elements.targetElement[i]!];
+          const [source_element, target_element] = [
+            solved.elements.sourceElement[i]!,
+            solved.elements.targetElement[i]!,
+          ];
           const cell = `${source_element}>${target_element}`;
-          const row = elements.get(cell) ?? { model_a: a.model, model_b: b.model, source_element, target_element, mass: 0 };
+          const row = elements.get(cell) ?? {
+            model_a: a.model,
+            model_b: b.model,
+            source_element,
+            target_element,
+            mass: 0,
+          };
           row.mass += moved / draws;
           elements.set(cell, row);
         });
@@ -108,13 +105,27 @@ export function transportStage(runs: Runs, samples: Samples) {
       const elementRows = [...elements.values()].sort(
         (p, q) => p.source_element - q.source_element || p.target_element - q.target_element,
       );
-      const place = { snapshot: plan.snapshot.snapshot, basis, params: transportParams(plan) };
-      const put = (table: 'transport' | 'transport_summary' | 'element_transport', bytes: Uint8Array, count: number) =>
-        runs.putPart(run, (sha) => keys.pairPart(table, place, a.model, b.model, sha), bytes, count, work);
+      const place = pairPlace(plan, basis, transportParams(plan), a, b);
+      const put = (table: keys.PairTable, bytes: Uint8Array, count: number) =>
+        runs.putPart(run, (sha) => keys.pairPart(table, place, sha), bytes, count, work);
       const outputs = {
-        transport: await put('transport', await transportTable.encode(rows), rows.length),
-        transport_summary: await put('transport_summary', await transportSummaryTable.encode(summaries), summaries.length),
-        element_transport: await put('element_transport', await elementTransportTable.encode(elementRows), elementRows.length),
+        transport: await runs.putPart(
+          run,
+          (sha) => keys.pairRowsPart('transport', place, 0, sha),
+          await transportTable.encode(rows),
+          rows.length,
+          work,
+        ),
+        transport_summary: await put(
+          'transport_summary',
+          await transportSummaryTable.encode(summaries),
+          summaries.length,
+        ),
+        element_transport: await put(
+          'element_transport',
+          await elementTransportTable.encode(elementRows),
+          elementRows.length,
+        ),
       };
       await writeReceipt<TransportReceipt>(store, 'transport', key, { outputs }, work);
       return tallyOf({});

@@ -50,7 +50,9 @@ export async function hostWorkers(
             useWorkerVersioning: true,
             version: {
               deploymentName: settings.deployment.name,
-              buildId: settings.deployment.buildId ?? readFileSync(bundle.replace(/\.js$/, '.sha256'), 'utf8').trim().slice(0, 16),
+              buildId:
+                settings.deployment.buildId ??
+                readFileSync(bundle.replace(/\.js$/, '.sha256'), 'utf8').trim().slice(0, 16),
             },
             defaultVersioningBehavior: 'PINNED' as const,
           },

@@ -22,12 +22,10 @@ import {
   progressQuery,
   renderDetails,
   tallySignal,
-  type FanOutStage,
   type RunProgress,
-  type StageName,
   type StageProgress,
-  type Tally,
 } from './progress.js';
+import type { FanOutStage, StageName, Tally } from '../activities/index.js';
 import { searchAttributes } from './searchAttributes.js';
 
 /** Input of a run: ids and object keys only. */
@@ -194,7 +192,8 @@ export async function alignDatabase(input: AlignInput): Promise<RunSummary> {
       if (plan.basisPasses) await map(run, 'nominate', reference, plan.shards, pass);
       const chosen = await heavy.chooseAnchors(run, pass);
       if (chosen.status === 'chosen') basis = chosen.basis;
-      else if (rounds === plan.anchors) throw new Error('basis: nominations do not end'); // each round fills one centre or more
+      else if (rounds === plan.anchors)
+        throw new Error('basis: nominations do not end'); // each round fills one centre or more
       else pass = chosen.key;
     }
   }

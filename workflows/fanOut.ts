@@ -13,15 +13,8 @@ import {
 import type { RunRef } from '../activities/index.js';
 import { HISTORY_EVENT_BUDGET, SHARDS_PER_RANGE } from '../config/names.js';
 import { inWindow, obey, type Control } from './control.js';
-import {
-  addTally,
-  emptyTally,
-  progressQuery,
-  renderDetails,
-  tallySignal,
-  type FanOutStage,
-  type Tally,
-} from './progress.js';
+import { addTally, emptyTally, progressQuery, renderDetails, tallySignal } from './progress.js';
+import type { FanOutStage, Tally } from '../activities/index.js';
 import { range } from './range.js';
 
 /** Ranges of one fan-out that run at the same time. */

@@ -1,23 +1,6 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { StageName, Tally } from '../activities/documents.js';
 import { QUERIES, SIGNALS, UPDATES } from '../config/names.js';
-
-/** The stages that fan out over shards, source units or pairs. */
-export type FanOutStage =
-  'read' | 'embed' | 'statistics' | 'summarise' | 'nominate' | 'project' | 'similarity' | 'transport';
-/** Every stage of a run, in the order in which it passes them. */
-export type StageName = FanOutStage | 'snapshot' | 'plan' | 'basis' | 'anchor vectors' | 'publish';
-
-/** What a fan-out adds up while it runs. */
-export interface Tally {
-  done: number;
-  reused: number;
-  structures: number;
-  atoms: number;
-  quarantined: number;
-  /** Seconds inside `session.run`, and inference-thread seconds around them. */
-  runSeconds: number;
-  threadSeconds: number;
-}
 
 /** A tally of nothing. */
 export function emptyTally(): Tally {

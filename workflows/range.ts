@@ -11,7 +11,8 @@ import type { Activities, ItemTask, RunRef } from '../activities/index.js';
 import { HISTORY_EVENT_BUDGET, taskQueue } from '../config/names.js';
 import { inWindow, obey, type Control } from './control.js';
 import { forComputation, forInference } from './policies.js';
-import { addTally, progressQuery, renderDetails, tallySignal, type FanOutStage, type Tally } from './progress.js';
+import { addTally, progressQuery, renderDetails, tallySignal } from './progress.js';
+import type { FanOutStage, Tally } from '../activities/index.js';
 
 /** Where a range stands; it travels through continue-as-new. */
 export interface RangeState extends Control {

@@ -111,10 +111,10 @@ class Peeked {
     if (this.#head) return this.#head;
     const chunks: Uint8Array[] = [];
     for (let length = 0; length < HEAD_BYTES;) {
-      const { done, value } = await this.#iterator.next();
-      if (done) break;
-      chunks.push(value);
-      length += value.length;
+      const next = await this.#iterator.next();
+      if (next.done) break;
+      chunks.push(next.value);
+      length += next.value.length;
     }
     return (this.#head = Buffer.concat(chunks));
   }

@@ -1,0 +1,56 @@
+import { basisStage } from './basis.js';
+import { embedStage } from './embed.js';
+import { asFailure } from './failures.js';
+import { withHeartbeat, type Work } from './heartbeat.js';
+import { planStage } from './plan.js';
+import { projectStage } from './project.js';
+import { publishStage } from './publish.js';
+import { Runs, type ActivityDependencies } from './runs.js';
+import { Samples } from './samples.js';
+import { similarityStage } from './similarity.js';
+import { snapshotStage } from './snapshot.js';
+import { statisticsStage } from './statistics.js';
+import { transportStage } from './transport.js';
+
+export type * from './documents.js';
+
+/** A stage's function as an activity: the engine supplies the work (signal, cursor, heartbeat). */
+type Activity<F> = F extends (...args: [...infer A, Work]) => Promise<infer R> ? (...args: A) => Promise<R> : never;
+type AsActivities<Stage> = { [Name in keyof Stage]: Activity<Stage[Name]> };
+
+/** All stages over one memory of documents. Plain functions: `koine plan` calls them without an engine. */
+export function createStages(dependencies: ActivityDependencies) {
+  const runs = new Runs(dependencies);
+  const samples = new Samples(runs);
+  return {
+    ...snapshotStage(runs),
+    ...planStage(runs),
+    ...embedStage(runs),
+    ...statisticsStage(runs),
+    ...basisStage(runs),
+    ...projectStage(runs),
+    ...similarityStage(runs, samples),
+    ...transportStage(runs, samples),
+    ...publishStage(runs),
+  };
+}
+
+type Stages = ReturnType<typeof createStages>;
+
+/** The activities as workflows see them. */
+export type Activities = AsActivities<Stages>;
+
+/** The activities of a worker: every stage function with heartbeat, cancellation and errors in the engine's terms. */
+export function createActivities(dependencies: ActivityDependencies): Activities {
+  const activities = Object.entries(createStages(dependencies)).map(([name, stage]) => [
+    name,
+    async (...args: unknown[]) => {
+      try {
+        return await withHeartbeat((work) => (stage as (...args: unknown[]) => Promise<unknown>)(...args, work));
+      } catch (error) {
+        throw asFailure(error);
+      }
+    },
+  ]);
+  return Object.fromEntries(activities) as Activities;
+}

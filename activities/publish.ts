@@ -1,0 +1,242 @@
+import type { PinnedBasis } from '../datasets/catalog.js';
+import { canonicalJsonBytes } from '../datasets/canonicalJson.js';
+import { commitRun } from '../datasets/commit.js';
+import { sha256Hex } from '../datasets/digest.js';
+import { readJson } from '../datasets/json.js';
+import * as keys from '../datasets/keys.js';
+import type { ObjectEntry, PartEntry, TableContent } from '../datasets/manifest.js';
+import { findReceipt } from '../datasets/receipts.js';
+import { anchorsTable } from '../datasets/tables/anchors.js';
+import { elementTransportTable } from '../datasets/tables/elementTransport.js';
+import { quarantineTable, type QuarantineRow } from '../datasets/tables/quarantine.js';
+import { similarityTable } from '../datasets/tables/similarity.js';
+import { similarityRowsTable } from '../datasets/tables/similarityRows.js';
+import { transportTable } from '../datasets/tables/transport.js';
+import { transportSummaryTable } from '../datasets/tables/transportSummary.js';
+import type { ModelParts, PlanDocument, RunFailure, RunRef, RunSummary } from './documents.js';
+import { embedReceipt } from './embed.js';
+import type { Work } from './heartbeat.js';
+import { pairKey, pairNames } from './pairs.js';
+import { modelParts } from './project.js';
+import type { Runs } from './runs.js';
+import { similarityParams, type SimilarityReceipt } from './similarity.js';
+import { transportParams, type TransportReceipt } from './transport.js';
+
+/** Quarantine rows that a failed run's record keeps; the counts keep all. */
+const RECORDED_ROWS = 1000;
+
+/** Column types of the tables that are written from typed arrays; row-shaped tables describe themselves. */
+const VECTOR_SCHEMAS = {
+  structures: {
+    material_id: 'string',
+    structure_hash: 'string',
+    formula: 'string',
+    n_atoms: 'int32',
+    atomic_numbers: 'list<int32>',
+    lattice: 'fixed_size_list<float64>[9]',
+    fractional_coordinates: 'list<float64>',
+    space_group: 'int32',
+    orbits: 'list<int32>',
+    source: 'string',
+  },
+  embeddings: {
+    material_id: 'string',
+    atom_index: 'int32',
+    atomic_number: 'int32',
+    embedding: 'fixed_size_list<float32>',
+  },
+  anchor_vectors: { anchor: 'int32', vector: 'fixed_size_list<float32>' },
+  coordinates: {
+    material_id: 'string',
+    atom_index: 'int32',
+    atomic_number: 'int32',
+    coordinates: 'fixed_size_list<float32>',
+  },
+  structure_vectors: { material_id: 'string', n_atoms: 'int32', mean: 'fixed_size_list<float32>' },
+} as const;
+
+/** The publish stage: everything becomes visible at once, behind one manifest. */
+export function publishStage(runs: Runs) {
+  return {
+    /** Writes the quarantine, the manifest, the marks of the leaves and the pointer. */
+    async publish(run: RunRef, basis: string, work: Work): Promise<{ manifest: string }> {
+      const plan = await runs.plan(run);
+      const { spec, snapshot } = plan;
+      const store = runs.store(run);
+      const models: ModelParts[] = [];
+      for (const { id } of plan.models) models.push(await modelParts(runs, run, basis, id, work));
+      const document = await runs.basis(run, basis);
+
+      const quarantined =
+        (await readJson<QuarantineRow[]>(store, keys.snapshotRejections(snapshot.snapshot), work)) ?? [];
+      const quarantine = [
+        await putQuarantine(runs, run, snapshot.snapshot, 'snapshot', snapshot.snapshot, quarantined, work),
+      ];
+      for (const { model, quarantine: rows } of models)
+        if (rows.length > 0)
+          quarantine.push(await putQuarantine(runs, run, snapshot.snapshot, 'embed', model, rows, work));
+
+      const tables: TableContent[] = [
+        { table: 'structures', schema: VECTOR_SCHEMAS.structures, parts: shardParts(runs, run, plan) },
+        vectorTable(
+          'embeddings',
+          models.flatMap((model) => model.embeddings),
+        ),
+        vectorTable(
+          'anchor_vectors',
+          models.map((model) => model.anchor_vectors),
+        ),
+        vectorTable(
+          'coordinates',
+          models.flatMap((model) => model.coordinates),
+        ),
+        vectorTable(
+          'structure_vectors',
+          models.flatMap((model) => model.structure_vectors),
+        ),
+        rowTable(anchorsTable, [await entryOf(runs, run, keys.anchors(basis), document.anchors.length, work)]),
+        rowTable(quarantineTable, quarantine),
+        ...(await pairTables(runs, run, plan, basis, models, work)),
+      ];
+      const record = await documentEntry(runs, run, keys.basisRecord(basis), work);
+      const pinned: PinnedBasis = {
+        digest: basis,
+        method: document.method,
+        anchors: document.anchors.length,
+        reference_model: document.reference_model,
+      };
+      const manifest = await commitRun(
+        store,
+        {
+          name: spec.name,
+          snapshot: snapshot.snapshot,
+          basis: { ...pinned, centre: document.centre },
+          inputs: { models: plan.models.map(({ id, card_sha256, identity }) => ({ id, card_sha256, ...identity })) },
+          params: { shards: spec.shards, similarity: spec.similarity, transport: spec.transport },
+          counts: snapshotCounts(plan),
+          documents: [record],
+          tables,
+        },
+        { basis: pinned, signal: work.signal },
+      );
+      return { manifest };
+    },
+
+    /** Keeps how a run went: times, versions and costs, which are no content and so in no manifest. */
+    async recordRun(run: RunRef, outcome: RunSummary | RunFailure, work: Work): Promise<void> {
+      const record = { ...outcome, ended: new Date().toISOString(), node: process.version };
+      await runs.store(run).put(keys.runRecord(outcome.run_id), canonicalJsonBytes(record), work);
+    },
+
+    /** The quarantine of a run that goes no further, for its record: counts by code and the first rows. */
+    async quarantineReport(run: RunRef, snapshot: string, model: string | null, work: Work) {
+      const store = runs.store(run);
+      let rows = (await readJson<QuarantineRow[]>(store, keys.snapshotRejections(snapshot), work)) ?? [];
+      if (model !== null) {
+        const plan = await runs.plan(run);
+        for (let item = 0; item < plan.snapshot.shards; item++)
+          rows = rows.concat((await embedReceipt(runs, run, plan, model, item, work)).quarantine);
+      }
+      const codes: Record<string, number> = {};
+      for (const { code } of rows) codes[code] = (codes[code] ?? 0) + 1;
+      return { codes, rows: rows.slice(0, RECORDED_ROWS) };
+    },
+  };
+}
+
+function snapshotCounts({ snapshot }: PlanDocument) {
+  const { structures, atoms, quarantined, duplicates, shards } = snapshot;
+  return { structures, atoms, quarantined, duplicates, shards };
+}
+
+async function* shardParts(runs: Runs, run: RunRef, { snapshot }: PlanDocument): AsyncIterable<PartEntry> {
+  for (let item = 0; item < snapshot.shards; item++) {
+    const { key, bytes, rows, sha256 } = await runs.shard(run, snapshot.snapshot, item);
+    yield { key, bytes, rows, sha256 };
+  }
+}
+
+function vectorTable(table: keyof typeof VECTOR_SCHEMAS, parts: PartEntry[]): TableContent {
+  return { table, schema: VECTOR_SCHEMAS[table], parts };
+}
+
+function rowTable(
+  table: { name: string; columns: Record<string, { type: string }> },
+  parts: PartEntry[],
+): TableContent {
+  const schema = Object.fromEntries(Object.entries(table.columns).map(([name, { type }]) => [name, type]));
+  return { table: table.name, schema, parts };
+}
+
+async function putQuarantine(
+  runs: Runs,
+  run: RunRef,
+  snapshot: string,
+  stage: string,
+  of: string,
+  rows: readonly QuarantineRow[],
+  work: Work,
+): Promise<PartEntry> {
+  const bytes = await quarantineTable.encode(rows);
+  return runs.putPart(run, (sha) => keys.quarantinePart(snapshot, stage, of, 0, sha), bytes, rows.length, work);
+}
+
+async function pairTables(
+  runs: Runs,
+  run: RunRef,
+  plan: PlanDocument,
+  basis: string,
+  models: readonly ModelParts[],
+  work: Work,
+): Promise<TableContent[]> {
+  const store = runs.store(run);
+  const byName = new Map(models.map((model) => [model.model, model]));
+  const similarity: SimilarityReceipt['outputs'][] = [];
+  const transport: TransportReceipt['outputs'][] = [];
+  const receiptOf = async <R extends SimilarityReceipt | TransportReceipt>(
+    stage: string,
+    params: string,
+    item: number,
+  ) => {
+    const [a, b] = pairNames(plan, item).map((name) => byName.get(name)!);
+    const receipt = await findReceipt<R>(store, stage, pairKey(plan, basis, params, a!, b!), work);
+    if (!receipt) throw new Error(`activities: ${stage} of ${a!.model} and ${b!.model} is missing`);
+    return receipt.outputs as R['outputs'];
+  };
+  for (let item = 0; item < (models.length * (models.length - 1)) / 2; item++) {
+    similarity.push(await receiptOf<SimilarityReceipt>('similarity', similarityParams(plan), item));
+    transport.push(await receiptOf<TransportReceipt>('transport', transportParams(plan), item));
+    work.beat({ pair: item });
+  }
+  return [
+    rowTable(
+      similarityTable,
+      similarity.map((outputs) => outputs.similarity),
+    ),
+    rowTable(
+      similarityRowsTable,
+      similarity.map((outputs) => outputs.similarity_rows),
+    ),
+    rowTable(
+      transportTable,
+      transport.map((outputs) => outputs.transport),
+    ),
+    rowTable(
+      transportSummaryTable,
+      transport.map((outputs) => outputs.transport_summary),
+    ),
+    rowTable(
+      elementTransportTable,
+      transport.map((outputs) => outputs.element_transport),
+    ),
+  ];
+}
+
+async function documentEntry(runs: Runs, run: RunRef, key: string, work: Work): Promise<ObjectEntry> {
+  const bytes = await runs.store(run).get(key, work);
+  return { key, bytes: bytes.length, sha256: sha256Hex(bytes) };
+}
+
+async function entryOf(runs: Runs, run: RunRef, key: string, rows: number, work: Work): Promise<PartEntry> {
+  return { ...(await documentEntry(runs, run, key, work)), rows };
+}
