@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   closeSync,
   existsSync,
@@ -59,6 +60,8 @@ const IP = '127.0.0.1';
 const START_SECONDS = 90;
 /** The server answers SIGTERM within a second or two; then it has lost nothing by SIGKILL, its database is transactional. */
 const STOP_SECONDS = 15;
+/** Starts on ports that turn out to be taken. */
+const PORT_ATTEMPTS = 5;
 const LOG_BYTES = 16 * 1024 * 1024;
 
 /**
@@ -144,10 +147,29 @@ async function findHealthy(stateDir: string, onProgress: OnProgress): Promise<Se
   return null;
 }
 
+/** Starts the server on the ports it had, or on free ones. */
 async function launch(binary: string, stateDir: string, onProgress: OnProgress): Promise<ServerRecord> {
   const previous = findDevServer(stateDir);
-  const port = await freePort(previous?.port);
-  const uiPort = await freePort(previous?.uiPort, port);
+  for (let attempt = 1; ; attempt++) {
+    const port = await freePort(attempt === 1 ? previous?.port : undefined);
+    const uiPort = await freePort(attempt === 1 ? previous?.uiPort : undefined, port);
+    try {
+      return await launchOn(port, uiPort, binary, stateDir, onProgress);
+    } catch (error) {
+      // Between our look and its bind somebody else may take a port, even the server itself for one of its inner parts.
+      const taken = error instanceof Error && error.message.includes('address already in use');
+      if (!taken || attempt === PORT_ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function launchOn(
+  port: number,
+  uiPort: number,
+  binary: string,
+  stateDir: string,
+  onProgress: OnProgress,
+): Promise<ServerRecord> {
   const dynamicConfig = ['matching.useNewMatcher=true', 'matching.enableFairness=true'];
   const settings = [
     ...['--ip', IP, '--port', String(port), '--ui-port', String(uiPort), '--namespace', NAMESPACE],
@@ -159,19 +181,18 @@ async function launch(binary: string, stateDir: string, onProgress: OnProgress):
   // A session of its own, so that Ctrl-C in the terminal leaves the server to the graceful end of its users.
   const child = spawn(binary, ['server', 'start-dev', ...settings], { detached: true, stdio: ['ignore', log, log] });
   closeSync(log);
-  const failed = new Promise<never>((_, reject) => child.once('error', reject));
+  await once(child, 'spawn'); // rejects with what keeps the binary from starting
   child.unref();
-  const identity = child.pid === undefined ? await failed : processIdentity(child.pid);
   const logEnd = () => readFileSync(logPath(stateDir)).subarray(logStart).toString().trim().slice(-2000);
+  const identity = processIdentity(child.pid);
   if (!identity) throw new Error(`the Temporal development server ended at once:\n${logEnd()}`);
   const record: ServerRecord = { process: identity, port, uiPort, startedAt: new Date().toISOString() };
   // Before it answers: whoever finds us killed in between finds the server too.
   writeFileSync(`${recordPath(stateDir)}.draft`, `${JSON.stringify(record, null, 2)}\n`);
   renameSync(`${recordPath(stateDir)}.draft`, recordPath(stateDir));
   if (await answers(record, onProgress)) return record;
-  const ended = !isAlive(identity);
+  const what = isAlive(identity) ? `did not answer within ${START_SECONDS} s` : 'ended before it answered';
   await stop(identity);
-  const what = ended ? 'ended before it answered' : `did not answer within ${START_SECONDS} s`;
   throw new Error(`the Temporal development server ${what} (${logPath(stateDir)}):\n${logEnd()}`);
 }
 
