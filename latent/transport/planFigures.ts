@@ -16,7 +16,7 @@ export interface ElementPlan {
   mass: Float64Array;
 }
 
-/** Mass between points with the same key (an atom and itself in the other model); chance is 1/max(n, m) of the common keys. */
+/** Mass between points with the same key: an atom and itself in the other model. Chance is 1/n for the same n atoms on both sides. */
 export function identityMass(plan: SparsePlan, sourceKeys: ArrayLike<unknown>, sinkKeys: ArrayLike<unknown>): number {
   checkLength('source keys', sourceKeys.length, plan.n);
   checkLength('sink keys', sinkKeys.length, plan.m);
