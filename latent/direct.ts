@@ -46,6 +46,9 @@ export const MOST_LEAVES = 10_000;
 /** Candidates this much farther from a centre than the nearest one tie with it, in projected units: far above float noise. */
 export const TIE_TOLERANCE = 1e-4;
 
+/** The same for `maml-compat`: maml has no tolerance, and rounding decides between the two rows of a leaf of two. */
+const COMPATIBLE_TOLERANCE = 1e-9;
+
 /** Below this threshold rows that BIRCH still merges are the same point for all purposes. */
 const SMALLEST_THRESHOLD = 1e-6;
 
@@ -326,8 +329,9 @@ export interface DirectResult {
 }
 
 /**
- * DIRECT on rows x [n, d] in memory. With `centre: 'maml-compat'` the anchors are those of maml's `DIRECTSampler` on the same rows in
- * the same order, as a set; it has no tolerance, so near-ties follow float noise there.
+ * DIRECT on rows x [n, d] in memory. With `centre: 'maml-compat'` the anchors are those that maml's `DIRECTSampler` takes of the same
+ * rows in the same order, up to what maml leaves to rounding: which of two rows equally far from a centre, and which of two leaves is last
+ * (see `split` in birch.ts).
  * @param ids decide ties; rows count in order when left out
  */
 export async function direct(
@@ -343,7 +347,7 @@ export async function direct(
     materialIds: new Array<string>(n).fill(''),
     atomIndices: Int32Array.from({ length: n }, (_, row) => row),
   };
-  const tolerance = options.centre === 'maml-compat' ? 0 : TIE_TOLERANCE;
+  const tolerance = options.centre === 'maml-compat' ? COMPATIBLE_TOLERANCE : TIE_TOLERANCE;
   let threshold = options.threshold ?? DIRECT_THRESHOLD;
   for (;;) {
     const leaves = summariseShard(projected, n, projection.p, {

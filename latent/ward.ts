@@ -11,28 +11,32 @@ interface Merge {
  */
 function chainMerges(points: Float64Array, n: number, p: number): Merge[] {
   const centroids = points.slice();
-  const sizes = new Float64Array(n).fill(1);
+  const inverseSizes = new Float64Array(n).fill(1);
   const active = Int32Array.from({ length: n }, (_, i) => i); // ascending, the first `alive` entries count
   let alive = n;
   const chain: number[] = [];
   const merges: Merge[] = [];
-  const squaredDistance = (a: number, b: number): number => {
+  /** Ward's squared distance, or Infinity as soon as it is seen to reach `bound`. */
+  const squaredDistance = (a: number, b: number, bound: number): number => {
+    const harmonic = 0.5 * (inverseSizes[a] + inverseSizes[b]);
+    const limit = bound * harmonic;
     let sum = 0;
     for (let j = 0, ia = a * p, ib = b * p; j < p; j++) {
       const difference = centroids[ia++] - centroids[ib++];
       sum += difference * difference;
+      if (sum >= limit) return Infinity; // principal components come first: mostly after one or two
     }
-    return ((2 * sizes[a] * sizes[b]) / (sizes[a] + sizes[b])) * sum;
+    return sum / harmonic;
   };
   while (alive > 1) {
     if (chain.length === 0) chain.push(active[0]);
     const x = chain[chain.length - 1];
     let nearest = chain.length > 1 ? chain[chain.length - 2] : -1; // on a tie the chain turns back, or it might run in circles
-    let smallest = nearest >= 0 ? squaredDistance(x, nearest) : Infinity;
+    let smallest = nearest >= 0 ? squaredDistance(x, nearest, Infinity) : Infinity;
     for (let i = 0; i < alive; i++) {
       const y = active[i];
       if (y === x) continue;
-      const distance = squaredDistance(x, y);
+      const distance = squaredDistance(x, y, smallest);
       if (distance < smallest) {
         smallest = distance;
         nearest = y;
@@ -45,12 +49,13 @@ function chainMerges(points: Float64Array, n: number, p: number): Merge[] {
     chain.length -= 2;
     const [gone, kept] = x < nearest ? [x, nearest] : [nearest, x];
     merges.push({ a: gone, b: kept, squaredHeight: smallest });
-    const total = sizes[gone] + sizes[kept];
+    const share = inverseSizes[kept] / (inverseSizes[gone] + inverseSizes[kept]); // of `gone` in the union
     for (let j = 0; j < p; j++) {
-      centroids[kept * p + j] = (sizes[gone] * centroids[gone * p + j] + sizes[kept] * centroids[kept * p + j]) / total;
+      centroids[kept * p + j] += share * (centroids[gone * p + j] - centroids[kept * p + j]);
     }
-    sizes[kept] = total;
-    active.copyWithin(active.indexOf(gone), active.indexOf(gone) + 1, alive);
+    inverseSizes[kept] = 1 / (1 / inverseSizes[gone] + 1 / inverseSizes[kept]);
+    const at = active.indexOf(gone);
+    active.copyWithin(at, at + 1, alive);
     alive--;
   }
   return merges;
