@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { normalFrom, seededRandom } from '../../latent/random.js';
+import { singularValues } from '../../latent/singularValues.js';
 import { svd } from '../../latent/svd.js';
 
 test('any matrix is U diag(s) Vᵀ with orthonormal columns and descending s, to 1e-13 of the largest', () => {
@@ -23,6 +24,8 @@ test('any matrix is U diag(s) Vᵀ with orthonormal columns and descending s, to
         expect(s.length).toBe(r);
         const scale = Math.max(s[0], 1e-300);
         for (let c = 1; c < r; c++) expect(s[c]).toBeLessThanOrEqual(s[c - 1]);
+        const alone = singularValues(a, rows, columns);
+        s.forEach((value, c) => expect(Math.abs(alone[c] - value)).toBeLessThanOrEqual(1e-14 * scale * r));
         for (let i = 0; i < rows; i++)
           for (let j = 0; j < columns; j++) {
             let sum = 0;
