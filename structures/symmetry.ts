@@ -17,6 +17,7 @@ type Engine = Pick<typeof moyo, 'analyze_cell' | 'initSync'>;
 const packageRequire = createRequire(import.meta.url);
 let engine: Engine | undefined;
 let generation = 0;
+let replacing = false;
 
 function start(candidate: Engine): Engine {
   candidate.initSync({ module: readFileSync(packageRequire.resolve('@spglib/moyo-wasm/moyo_wasm_bg.wasm')) });
@@ -29,9 +30,14 @@ function start(candidate: Engine): Engine {
  * until that has loaded, the old instance serves.
  */
 function replaceEngine(): void {
+  if (replacing) return;
+  replacing = true;
   const glue = pathToFileURL(packageRequire.resolve('@spglib/moyo-wasm'));
   glue.search = `?instance=${++generation}`;
-  void import(glue.href).then((fresh: Engine) => (engine = start(fresh)));
+  void import(glue.href).then((fresh: Engine) => {
+    engine = start(fresh);
+    replacing = false;
+  });
 }
 
 /**
