@@ -76,7 +76,7 @@ export class TableChecks {
           snapshot,
           flags: new Set(),
           dim: atoms.dim,
-        }) as Covered;
+        });
         this.embedded.set(`${snapshot}/${model}`, leaf);
         this.cover(part, leaf, atoms.materialIds, atoms.dim, sizesOf(atoms));
         return atoms.atomicNumbers.length;
