@@ -54,6 +54,7 @@ export async function hostWorkers(
                 settings.deployment.buildId ??
                 readFileSync(bundle.replace(/\.js$/, '.sha256'), 'utf8').trim().slice(0, 16),
             },
+            // Here and not in the workflows: a worker without versioning may not name a behaviour at all.
             defaultVersioningBehavior: 'PINNED' as const,
           },
         }

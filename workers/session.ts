@@ -29,13 +29,18 @@ export interface SessionOptions {
   workers: boolean;
 }
 
+/** Said of every worker that serves one role only. */
+const EXPECTED = /^No (activities|workflows) registered/;
+
 /** Sets logging and metrics of the SDK for this process; call once, before any connection. */
 export function installRuntime(settings: Settings): void {
   Runtime.install({
-    logger: new DefaultLogger('WARN'),
+    logger: new DefaultLogger('WARN', ({ level, message }) => {
+      if (!EXPECTED.test(message)) console.error(`temporal ${level.toLowerCase()}: ${message}`);
+    }),
     shutdownSignals: [], // the command line decides what a signal means
     telemetryOptions: {
-      logging: { forward: {}, filter: { core: 'ERROR', other: 'ERROR' } },
+      logging: { forward: {}, filter: { core: 'WARN', other: 'ERROR' } },
       ...(settings.metricsAddress ? { metrics: { prometheus: { bindAddress: settings.metricsAddress } } } : {}),
     },
   });

@@ -7,7 +7,6 @@ import {
   proxyActivities,
   setCurrentDetails,
   setHandler,
-  setWorkflowOptions,
   startChild,
   upsertSearchAttributes,
   workflowInfo,
@@ -255,7 +254,6 @@ export async function alignDatabase(input: AlignInput): Promise<RunSummary> {
   await activities.recordRun(run, summary);
   return summary;
 }
-setWorkflowOptions({ versioningBehavior: 'PINNED' }, alignDatabase);
 
 function refuseAbove(limit: number, quarantined: number, of: number, what: string): void {
   if (of > 0 && quarantined / of > limit)

@@ -6,7 +6,6 @@ import {
   ParentClosePolicy,
   setCurrentDetails,
   setHandler,
-  setWorkflowOptions,
   startChild,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -118,4 +117,3 @@ export async function fanOut(state: FanOutState): Promise<Tally> {
   if (state.nextRange < ranges) await makeContinueAsNewFunc<typeof fanOut>()(state);
   return state.tally;
 }
-setWorkflowOptions({ versioningBehavior: 'PINNED' }, fanOut);

@@ -1,6 +1,8 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
-import type { StageName, Tally } from '../activities/documents.js';
+import type { FanOutStage, StageName, Tally } from '../activities/documents.js';
 import { QUERIES, SIGNALS, UPDATES } from '../config/names.js';
+
+export type { FanOutStage, StageName, Tally };
 
 /** A tally of nothing. */
 export function emptyTally(): Tally {

@@ -4,7 +4,6 @@ import {
   proxyActivities,
   setCurrentDetails,
   setHandler,
-  setWorkflowOptions,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Activities, ItemTask, RunRef } from '../activities/index.js';
@@ -79,4 +78,3 @@ export async function range(state: RangeState): Promise<Tally> {
   if (state.next < state.end) await makeContinueAsNewFunc<typeof range>()(state);
   return state.tally;
 }
-setWorkflowOptions({ versioningBehavior: 'PINNED' }, range);
