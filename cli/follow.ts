@@ -1,9 +1,10 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
-  isGrpcDeadlineError,
   isGrpcServiceError,
   QueryNotRegisteredError,
   QueryRejectedError,
+  ServiceError,
   type Client,
 } from '@temporalio/client';
 import { EXIT } from '../config/names.js';
@@ -24,13 +25,19 @@ const ANSWERED_SECONDS = 60;
 
 /**
  * Shows the progress of a run until it ends.
- * @throws Refusal when the server stays away for two minutes
+ * @param stopped ends the following, not the run
+ * @throws Refusal when the server stays away for two minutes; the signal's reason
  */
-export async function followRun(client: Client, handle: RunHandle, display: ProgressDisplay): Promise<RunOutcome> {
-  const ended = outcomeOf(handle, display);
+export async function followRun(
+  client: Client,
+  handle: RunHandle,
+  display: ProgressDisplay,
+  stopped: AbortSignal,
+): Promise<RunOutcome> {
+  const ended = outcomeOf(client, handle, display, stopped);
   for (let silent = false; ;) {
     const outcome = await Promise.race([ended, sleep(POLL_MILLISECONDS, undefined)]);
-    const progress = await Promise.race([askProgress(client, handle), ended.then(() => undefined)]);
+    const progress = await askProgress(client, handle, stopped);
     if (progress) display.update(progress);
     if (outcome) return outcome;
     if (progress === null && !silent) display.say('no worker answers; the run goes on as soon as one is up');
@@ -39,15 +46,18 @@ export async function followRun(client: Client, handle: RunHandle, display: Prog
 }
 
 /** Where a run stands; null when no worker answers. */
-export async function askProgress(client: Client, handle: RunHandle): Promise<RunProgress | null> {
+export async function askProgress(
+  client: Client,
+  handle: RunHandle,
+  stopped: AbortSignal,
+): Promise<RunProgress | null> {
+  const signal = AbortSignal.any([stopped, AbortSignal.timeout(QUERY_MILLISECONDS)]);
   try {
-    return await client.withDeadline(Date.now() + QUERY_MILLISECONDS, () => handle.query(progressQuery));
+    return await client.withAbortSignal(signal, () => handle.query(progressQuery));
   } catch (error) {
+    stopped.throwIfAborted();
     const unanswered =
-      isGrpcServiceError(error) ||
-      isGrpcDeadlineError(error) ||
-      error instanceof QueryNotRegisteredError ||
-      error instanceof QueryRejectedError;
+      ofServer(error) || error instanceof QueryNotRegisteredError || error instanceof QueryRejectedError;
     // A query is a courtesy: workers that are down or busy, or a server that restarts, must not end the waiting.
     if (unanswered) return null;
     throw error;
@@ -55,20 +65,30 @@ export async function askProgress(client: Client, handle: RunHandle): Promise<Ru
 }
 
 /** Waits for the result through restarts of the server. */
-async function outcomeOf(handle: RunHandle, display: ProgressDisplay): Promise<RunOutcome> {
+async function outcomeOf(
+  client: Client,
+  handle: RunHandle,
+  display: ProgressDisplay,
+  stopped: AbortSignal,
+): Promise<RunOutcome> {
   for (let silentSince: number | undefined; ;) {
     const asked = performance.now();
+    // The client adds a listener for every long poll and never removes it; a signal of its own lets them go with the wait.
+    const signal = AbortSignal.any([stopped]);
+    setMaxListeners(0, signal);
     try {
-      return await handle.result();
+      return await client.withAbortSignal(signal, () => handle.result());
     } catch (error) {
-      if (!isGrpcServiceError(error)) return failureOf(error);
+      stopped.throwIfAborted();
+      const server = ofServer(error);
+      if (!server) return failureOf(error);
       const now = performance.now();
       if (now - asked > 1000 * ANSWERED_SECONDS) silentSince = undefined;
-      if (silentSince === undefined) display.say(`the Temporal server does not answer (${error.message}); waiting`);
+      if (silentSince === undefined) display.say(`the Temporal server does not answer (${server.message}); waiting`);
       silentSince ??= now;
       if (now - silentSince > 1000 * PATIENCE_SECONDS)
         throw new Refusal(
-          `the Temporal server has not answered for ${PATIENCE_SECONDS} s (${error.message}); ` +
+          `the Temporal server has not answered for ${PATIENCE_SECONDS} s (${server.message}); ` +
             'the run is kept: start it again to go on',
           EXIT.failed,
           { cause: error },
@@ -76,4 +96,10 @@ async function outcomeOf(handle: RunHandle, display: ProgressDisplay): Promise<R
       await sleep(POLL_MILLISECONDS);
     }
   }
+}
+
+/** The gRPC error behind an error of the client, where the server (or the way to it) is the trouble and not the run. */
+function ofServer(error: unknown): Error | undefined {
+  if (error instanceof ServiceError) return error.cause instanceof Error ? error.cause : error;
+  return isGrpcServiceError(error) ? error : undefined;
 }

@@ -34,21 +34,23 @@ export async function runCommandLine(argv: readonly string[], context: Context):
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-    const { message, code } = explain(error);
-    context.console.say(`koine: ${message}`);
+    const { message, code, stack } = explain(error);
+    context.console.say(`koine: ${stack ?? message}`);
+    const status = code === EXIT.usage ? 'refused' : 'failed';
     if (argv.includes('--json'))
-      context.console.answer(JSON.stringify({ run_id: null, workflow_id: null, status: 'refused', message }));
+      context.console.answer(JSON.stringify({ run_id: null, workflow_id: null, status, message }));
     return code;
   }
 }
 
-/** What to tell about an error: the message where it was made for people, all there is where it was not foreseen. */
-function explain(error: unknown): { message: string; code: number } {
+/** What to tell about an error: its message where that was made for people, the stack too where it was not foreseen. */
+function explain(error: unknown): { message: string; code: number; stack?: string | undefined } {
   if (error instanceof Refusal) return { message: error.message, code: error.exitCode };
   if (error instanceof InvalidSpec || error instanceof ModelRefused)
     return { message: error.message, code: EXIT.usage };
   if (error instanceof StoreRefused) return { message: error.message, code: EXIT.failed };
-  return { message: error instanceof Error ? (error.stack ?? error.message) : String(error), code: EXIT.failed };
+  if (error instanceof Error) return { message: error.message, code: EXIT.failed, stack: error.stack };
+  return { message: String(error), code: EXIT.failed };
 }
 
 /** Every command in one place. Each loads its code when it is called, so that `--help` is quick. */
@@ -66,7 +68,7 @@ function createProgram(context: Context, done: (exitCode: number) => void): Comm
       'after',
       `
 Examples:
-  koine run examples/dev-set.yaml            align four potentials on fifty crystals, everything embedded
+  koine run examples/dev-set.yaml            align four potentials on sixty crystals, everything embedded
   koine run align.yaml --json > run.json     the same for a program: one JSON object on stdout
   koine plan align.yaml                      what a run would compute and what it would reuse
   koine status                               recent runs; koine status NAME: one of them`,

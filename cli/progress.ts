@@ -1,6 +1,8 @@
-import type { RunProgress, StageName, StageProgress } from '../workflows/progress.js';
+import type { RunProgress, StageProgress } from '../workflows/progress.js';
 import type { Console } from './console.js';
 import { formatAmount, formatCount, formatSeconds } from './format.js';
+
+type StageName = StageProgress['stage'];
 
 /** Shows where a run stands. */
 export interface ProgressDisplay {

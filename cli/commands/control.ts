@@ -12,11 +12,11 @@ import { report } from './run.js';
 
 /** `koine watch RUN`: follows a run to its end; Ctrl-C leaves it running. */
 export function watch(context: Context, text: string, options: { json?: boolean }): Promise<number> {
-  return withSession(context, { workers: false }, async ({ client }) => {
+  return withSession(context, { workers: false }, async ({ client }, stopped) => {
     const { handle, run } = await findRun(client, text);
     const display = progressDisplay(context.console);
     try {
-      const outcome = await followRun(client, handle, display);
+      const outcome = await followRun(client, handle, display, stopped);
       display.end();
       report(context, run, outcome, options.json ?? false);
       return exitCode(outcome.status);

@@ -33,7 +33,7 @@ export async function run(context: Context, specFile: string, options: RunOption
   const spec = await readSpec(context, specFile, options.name);
   const request = await writeRequest(spec, options.replace ?? false);
 
-  return withSession(context, { output: spec.output, workers: true }, async (session) => {
+  return withSession(context, { output: spec.output, workers: true }, async (session, stopped) => {
     const { handle, runId, joined } = await startRun(
       session.client,
       workflowIdOf(spec.name, request.digest),
@@ -55,7 +55,7 @@ export async function run(context: Context, specFile: string, options: RunOption
       else console.say(`follow it with: koine watch ${runId}`);
       return EXIT.done;
     }
-    const outcome = await followAndCancel(context, session, handle);
+    const outcome = await followAndCancel(context, session, handle, stopped);
     report(context, ids, outcome, options.json ?? false);
     return exitCode(outcome.status);
   });
@@ -86,14 +86,19 @@ export function report(
 }
 
 /** Follows a run; the first Ctrl-C cancels it and waits for its end, the second leaves at once. */
-async function followAndCancel({ console }: Context, { client }: Session, handle: RunHandle): Promise<RunOutcome> {
+async function followAndCancel(
+  { console }: Context,
+  { client }: Session,
+  handle: RunHandle,
+  stopped: AbortSignal,
+): Promise<RunOutcome> {
   const display = progressDisplay(console);
   const cancel = () => {
     display.say('cancelling: work in flight is stopped first (Ctrl-C again leaves at once)');
     handle.cancel().catch((error: unknown) => display.say(`the run cannot be cancelled: ${String(error)}`));
   };
   try {
-    return await interruptible(cancel, EXIT.cancelled, () => followRun(client, handle, display));
+    return await interruptible(cancel, EXIT.cancelled, () => followRun(client, handle, display, stopped));
   } finally {
     display.end();
   }

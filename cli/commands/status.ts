@@ -12,8 +12,8 @@ import { describeSummary } from '../summary.js';
 
 /** `koine status [RUN]`: recent runs, or where one stands. */
 export function status(context: Context, text: string | undefined, options: { json?: boolean }): Promise<number> {
-  return withSession(context, { workers: false }, async (session) => {
-    const lines = text === undefined ? await runs(session, options) : await oneRun(session, text, options);
+  return withSession(context, { workers: false }, async (session, stopped) => {
+    const lines = text === undefined ? await runs(session, options) : await oneRun(session, stopped, text, options);
     for (const line of lines) context.console.answer(line);
     return EXIT.done;
   });
@@ -29,10 +29,15 @@ async function runs({ client }: Session, { json }: { json?: boolean }): Promise<
   );
 }
 
-async function oneRun(session: Session, text: string, { json }: { json?: boolean }): Promise<string[]> {
+async function oneRun(
+  session: Session,
+  stopped: AbortSignal,
+  text: string,
+  { json }: { json?: boolean },
+): Promise<string[]> {
   const { handle, run } = await findRun(session.client, text);
   const running = run.status === 'running';
-  const progress = running ? await askProgress(session.client, handle) : null;
+  const progress = running ? await askProgress(session.client, handle, stopped) : null;
   const outcome = running ? null : await outcomeOf(handle);
   if (json) return [JSON.stringify({ ...run, ...(running ? { progress } : { outcome }) })];
   return [

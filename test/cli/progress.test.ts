@@ -1,16 +1,22 @@
 import { describe, expect, test } from 'vitest';
 import { progressDisplay } from '../../cli/progress.js';
-import { emptyTally, type RunProgress, type StageName, type Tally } from '../../workflows/progress.js';
+import { emptyTally, type RunProgress, type StageProgress } from '../../workflows/progress.js';
 import { recordedConsole } from './support.js';
 
-const row = (stage: StageName, model: string | null, total: number, tally: Partial<Tally>, state = 'running') => ({
+const row = (
+  stage: StageProgress['stage'],
+  model: string | null,
+  total: number,
+  tally: Partial<StageProgress['tally']>,
+  state = 'running',
+) => ({
   stage,
   model,
   total,
   tally: { ...emptyTally(), ...tally },
   state: state as 'running' | 'done' | 'failed',
 });
-const progress = (stage: StageName, stages: RunProgress['stages'] = [], paused = false): RunProgress => ({
+const progress = (stage: StageProgress['stage'], stages: RunProgress['stages'] = [], paused = false): RunProgress => ({
   stage,
   paused,
   snapshot: null,
