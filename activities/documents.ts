@@ -190,7 +190,8 @@ export interface RunFailure {
   stage: StageName;
   message: string;
   snapshot: string | null;
-  quarantine: QuarantineRow[];
+  /** Counts by reason code and the first rows, when the quarantine limit ended the run. */
+  quarantine: { codes: Record<string, number>; rows: QuarantineRow[] } | null;
 }
 
 /** A receipt's tally of one item: what the workflow adds up. */

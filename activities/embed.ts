@@ -104,7 +104,21 @@ export function embedStage(runs: Runs) {
   };
 }
 
-/** The receipt of an embedded shard, with its part under the leaf of this run's snapshot. */
+/** The receipt of an embedded shard, if there is one. */
+export async function findEmbedding(
+  runs: Runs,
+  run: RunRef,
+  plan: PlanDocument,
+  model: string,
+  index: number,
+  work: Work,
+): Promise<EmbedReceipt | undefined> {
+  const shard = await runs.shard(run, plan.snapshot.snapshot, index);
+  const key = embedKey(shard, runs.planned(plan, model).identity);
+  return findReceipt<EmbedReceipt>(runs.store(run), 'embed', key, work);
+}
+
+/** The receipt of an embedded shard, with its part under the leaf of this run's snapshot. @throws when there is none */
 export async function embedReceipt(
   runs: Runs,
   run: RunRef,
@@ -114,9 +128,7 @@ export async function embedReceipt(
   work: Work,
 ): Promise<EmbedReceipt> {
   const { snapshot } = plan.snapshot;
-  const shard = await runs.shard(run, snapshot, index);
-  const { identity } = runs.planned(plan, model);
-  const receipt = await findReceipt<EmbedReceipt>(runs.store(run), 'embed', embedKey(shard, identity), work);
+  const receipt = await findEmbedding(runs, run, plan, model, index, work);
   if (!receipt) throw new Error(`activities: shard ${index} of ${snapshot} is not embedded with ${model}`);
   const { embeddings, moments } = receipt.outputs;
   if (!embeddings) return receipt;

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { activityInfo, cancellationSignal, heartbeat } from '@temporalio/activity';
 
 /** What a long piece of work is given: when to stop, and whom to tell how far it is. */
@@ -14,11 +15,13 @@ const BEAT_MILLISECONDS = 5_000;
 
 /** Runs `work` as an activity body with a steady heartbeat that carries its latest cursor. */
 export async function withHeartbeat<T>(work: (work: Work) => Promise<T>): Promise<T> {
+  const signal = cancellationSignal();
+  setMaxListeners(0, signal); // every batch and request in flight listens
   let cursor: unknown = activityInfo().heartbeatDetails;
   const timer = setInterval(() => heartbeat(cursor), BEAT_MILLISECONDS);
   try {
     return await work({
-      signal: cancellationSignal(),
+      signal,
       cursor,
       beat(next) {
         cursor = next;

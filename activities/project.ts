@@ -7,7 +7,7 @@ import { encodeCoordinates } from '../datasets/tables/coordinates.js';
 import { decodeEmbeddings } from '../datasets/tables/embeddings.js';
 import { encodeStructureVectors } from '../datasets/tables/structureVectors.js';
 import { tallyOf, type Tally, type ItemTask, type ModelParts, type PlanDocument, type RunRef } from './documents.js';
-import { embedReceipt } from './embed.js';
+import { embedReceipt, findEmbedding } from './embed.js';
 import { invalidInput } from './failures.js';
 import type { Work } from './heartbeat.js';
 import type { Runs } from './runs.js';
@@ -84,6 +84,7 @@ export function projectStage(runs: Runs) {
       const { embeddings } = embedded.outputs;
       const totals = { structures: embedded.structures, atoms: embedded.atoms };
       const anchors = await anchorPart(runs, run, plan, basis, planned.id, work);
+      if (!anchors) throw new Error(`activities: model ${planned.id} has no anchor vectors in basis ${basis}`);
       const key = projectKey(embeddings, anchors, plan);
       const coordinatesKey = (sha: string) => keys.coordinatesPart(snapshot, basis, planned.id, item, sha);
       const structuresKey = (sha: string) => keys.structureVectorsPart(snapshot, basis, planned.id, item, sha);
@@ -136,53 +137,86 @@ export function projectStage(runs: Runs) {
 
     /** Lists everything a model has in this snapshot and basis, in shard order. */
     async collectModel(run: RunRef, basis: string, model: string, work: Work): Promise<{ digest: string }> {
-      const plan = await runs.plan(run);
-      const { snapshot } = plan.snapshot;
-      const store = runs.store(run);
-      const anchors = await anchorPart(runs, run, plan, basis, model, work);
-      const parts: ModelParts = {
-        model,
-        embeddings: [],
-        coordinates: [],
-        structure_vectors: [],
-        anchor_vectors: anchors,
-        structures: 0,
-        atoms: 0,
-        quarantine: [],
-        digest: '',
-      };
-      for (let item = 0; item < plan.snapshot.shards; item++) {
-        const embedded = await embedReceipt(runs, run, plan, model, item, work);
-        parts.structures += embedded.structures;
-        parts.atoms += embedded.atoms;
-        parts.quarantine.push(...embedded.quarantine);
-        const { embeddings } = embedded.outputs;
-        if (!embeddings) continue;
-        const projected = await findReceipt<ProjectReceipt>(
-          store,
-          'project',
-          projectKey(embeddings, anchors, plan),
-          work,
-        );
-        const { coordinates, structure_vectors } = projected?.outputs ?? {};
-        if (!coordinates || !structure_vectors)
-          throw new Error(`activities: shard ${item} of ${snapshot} has no coordinates for ${model}`);
-        parts.embeddings.push(embeddings);
-        parts.coordinates.push({
-          ...coordinates,
-          key: keys.coordinatesPart(snapshot, basis, model, item, coordinates.sha256),
-        });
-        parts.structure_vectors.push({
-          ...structure_vectors,
-          key: keys.structureVectorsPart(snapshot, basis, model, item, structure_vectors.sha256),
-        });
-        work.beat({ shard: item });
-      }
-      parts.digest = digestJson([parts.embeddings, parts.coordinates].map((list) => list.map(({ sha256 }) => sha256)));
-      await writeReceipt<ModelReceipt>(store, 'model', modelKey(run, basis, model), { outputs: {}, parts }, work);
+      const parts = await collectParts(runs, run, basis, model, work);
+      await writeReceipt<ModelReceipt>(
+        runs.store(run),
+        'model',
+        modelKey(run, basis, model),
+        { outputs: {}, parts },
+        work,
+      );
       return { digest: parts.digest };
     },
   };
+}
+
+/** Everything a model has, found by its receipts. @throws when a shard is not done */
+export async function collectParts(
+  runs: Runs,
+  run: RunRef,
+  basis: string,
+  model: string,
+  work: Work,
+): Promise<ModelParts> {
+  const plan = await runs.plan(run);
+  const { snapshot } = plan.snapshot;
+  const anchors = await anchorPart(runs, run, plan, basis, model, work);
+  if (!anchors) throw new Error(`activities: model ${model} has no anchor vectors in basis ${basis}`);
+  const parts: ModelParts = {
+    model,
+    embeddings: [],
+    coordinates: [],
+    structure_vectors: [],
+    anchor_vectors: anchors,
+    structures: 0,
+    atoms: 0,
+    quarantine: [],
+    digest: '',
+  };
+  for (let item = 0; item < plan.snapshot.shards; item++) {
+    const embedded = await embedReceipt(runs, run, plan, model, item, work);
+    parts.structures += embedded.structures;
+    parts.atoms += embedded.atoms;
+    parts.quarantine.push(...embedded.quarantine);
+    const { embeddings } = embedded.outputs;
+    if (!embeddings) continue;
+    const key = projectKey(embeddings, anchors, plan);
+    const { coordinates, structure_vectors } =
+      (await findReceipt<ProjectReceipt>(runs.store(run), 'project', key, work))?.outputs ?? {};
+    if (!coordinates || !structure_vectors)
+      throw new Error(`activities: shard ${item} of ${snapshot} has no coordinates for ${model}`);
+    const at = (table: 'coordinatesPart' | 'structureVectorsPart', part: PartEntry) => ({
+      ...part,
+      key: keys[table](snapshot, basis, model, item, part.sha256),
+    });
+    parts.embeddings.push(embeddings);
+    parts.coordinates.push(at('coordinatesPart', coordinates));
+    parts.structure_vectors.push(at('structureVectorsPart', structure_vectors));
+    work.beat({ shard: item });
+  }
+  parts.digest = digestJson([parts.embeddings, parts.coordinates].map((list) => list.map(({ sha256 }) => sha256)));
+  return parts;
+}
+
+/** Number of shards whose coordinates are there already. */
+export async function projectedShards(
+  runs: Runs,
+  run: RunRef,
+  plan: PlanDocument,
+  basis: string,
+  model: string,
+  work: Work,
+): Promise<number> {
+  const anchors = await anchorPart(runs, run, plan, basis, model, work);
+  if (!anchors) return 0;
+  let found = 0;
+  for (let item = 0; item < plan.snapshot.shards; item++) {
+    const embedded = await findEmbedding(runs, run, plan, model, item, work);
+    if (!embedded) continue;
+    const key = projectKey(embedded.outputs.embeddings, anchors, plan);
+    if (await findReceipt<ProjectReceipt>(runs.store(run), 'project', key, work)) found++;
+  }
+  return found;
 }
 
 /** Everything a model has in the snapshot and basis of a run. */
@@ -213,11 +247,9 @@ async function anchorPart(
   basis: string,
   model: string,
   work: Work,
-): Promise<PartEntry> {
+): Promise<PartEntry | undefined> {
   const key = anchorKey(plan, runs, basis, model);
-  const receipt = await findReceipt<AnchorReceipt>(runs.store(run), 'anchor_vectors', key, work);
-  if (!receipt) throw new Error(`activities: model ${model} has no anchor vectors in basis ${basis}`);
-  return receipt.outputs.vectors;
+  return (await findReceipt<AnchorReceipt>(runs.store(run), 'anchor_vectors', key, work))?.outputs.vectors;
 }
 
 function projectKey(embeddings: PartEntry | null, anchors: PartEntry, plan: PlanDocument): string {

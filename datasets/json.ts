@@ -7,12 +7,14 @@ export async function readJson<T>(store: ObjectStore, key: string, options: Stor
   return stored && (JSON.parse(Buffer.from(stored.bytes).toString('utf8')) as T);
 }
 
-/** Writes a JSON object in canonical form. */
+/** Writes a JSON object in canonical form; one that is there already with the same content is left untouched. */
 export async function writeJson(
   store: ObjectStore,
   key: string,
   value: unknown,
   options: StoreOptions = {},
 ): Promise<void> {
-  await store.put(key, canonicalJsonBytes(value), options);
+  const bytes = canonicalJsonBytes(value);
+  const present = await store.getWithEtag(key, options);
+  if (!present || Buffer.compare(present.bytes, bytes) !== 0) await store.put(key, bytes, options);
 }

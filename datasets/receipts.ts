@@ -1,4 +1,4 @@
-import { canonicalJsonBytes } from './canonicalJson.js';
+import { writeJson } from './json.js';
 import * as keys from './keys.js';
 import type { PartEntry } from './manifest.js';
 import type { ObjectStore, StoreOptions } from './store/objectStore.js';
@@ -39,7 +39,7 @@ export async function writeReceipt<R extends Receipt>(
   receipt: R,
   options: StoreOptions = {},
 ): Promise<void> {
-  await store.put(keys.receipt(stage, key), canonicalJsonBytes(receipt), options);
+  await writeJson(store, keys.receipt(stage, key), receipt, options);
 }
 
 /**

@@ -1,34 +1,28 @@
 import {
   ApplicationFailure,
-  ChildWorkflowCancellationType,
-  type ChildWorkflowHandle,
-  condition,
-  ParentClosePolicy,
+  CancellationScope,
+  isCancellation,
   proxyActivities,
-  setCurrentDetails,
-  setHandler,
-  startChild,
-  upsertSearchAttributes,
+  rootCause,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Activities, PlanSummary, RunRef, RunSummary } from '../activities/index.js';
+import type {
+  Activities,
+  PlanSummary,
+  RunFailure,
+  RunRef,
+  RunSummary,
+  SnapshotDocument,
+  Tally,
+} from '../activities/index.js';
 import { FAILURES, MERGE_FAN_IN, taskQueue } from '../config/names.js';
-import { inWindow, obey, type Control } from './control.js';
-import { fanOut } from './fanOut.js';
 import { forBookkeeping, forComputation } from './policies.js';
-import {
-  emptyTally,
-  progressQuery,
-  renderDetails,
-  tallySignal,
-  type RunProgress,
-  type StageProgress,
-} from './progress.js';
-import type { FanOutStage, StageName, Tally } from '../activities/index.js';
-import { searchAttributes } from './searchAttributes.js';
+import { addTally, emptyTally } from './progress.js';
+import { RunStages } from './runStages.js';
 
 /** Input of a run: ids and object keys only. */
 export interface AlignInput {
+  /** Names the run record; made here when empty (scheduled runs). */
   runId: string;
   name: string;
   /** URL of the object store that receives everything. */
@@ -39,240 +33,184 @@ export interface AlignInput {
   queueSuffix: string;
 }
 
-/** Models embedded or projected at the same time: the tail of one overlaps the start of the next. */
-const MODELS_IN_FLIGHT = 2;
 /** DIRECT lowers its threshold and repeats when it finds fewer clusters than anchors; it converges in a few steps. */
 const MAX_REFITS = 12;
 
+/** What one model cost. */
+interface ModelCost {
+  embed: Tally;
+  wallMilliseconds: number;
+}
+
 /**
- * One alignment run, stage by stage: snapshot, plan, embed, basis, anchor vectors, project, similarity, transport, publish.
- * History: a dozen events a stage and model; every fan-out is a child. Cancel: reaches children and activities, which end first.
+ * One alignment run, stage by stage: snapshot, plan, embed, basis, anchor vectors and projection, similarity, transport, publish.
+ * History: a dozen events a stage and model; every fan-out is a child. Cancel: reaches children and activities, which end
+ * first. However a run ends, its record says so.
  */
 export async function alignDatabase(input: AlignInput): Promise<RunSummary> {
+  const runId = input.runId || `${input.name}-${workflowInfo().runId}`;
+  const stages = new RunStages(input.name, runId, input.queueSuffix, input.window);
+  const compute = taskQueue('compute', input.queueSuffix);
+  const quick = proxyActivities<Activities>({ ...forBookkeeping, taskQueue: compute });
+  const heavy = proxyActivities<Activities>({ ...forComputation, taskQueue: compute });
+  const request: RunRef = { output: input.output, document: input.request };
   const started = Date.now();
-  const { output, queueSuffix } = input;
-  const children = new Set<ChildWorkflowHandle<typeof fanOut>>();
-  const control: Control = { paused: false, window: input.window };
-  const progress: RunProgress = { stage: 'snapshot', paused: false, snapshot: null, stages: [] };
-  const rows = new Map<string, StageProgress>();
-  const show = () => {
-    progress.paused = control.paused;
-    setCurrentDetails(renderDetails(progress));
-  };
-  setHandler(progressQuery, () => ({ ...progress, paused: control.paused }));
-  setHandler(tallySignal, (child, tally) => {
-    const row = rows.get(child);
-    if (row) row.tally = tally;
-    show();
-  });
-  obey(control, children, show);
+  /** The plan once there is one; what a failure is explained with. */
+  let run = request;
+  try {
+    // --- snapshot
+    await stages.enter('snapshot');
+    const { units } = await quick.listSources(request);
+    await stages.map(request, 'read', null, units);
+    const snapshot = await heavy.assembleSnapshot(request);
+    stages.snapshotIs(snapshot.snapshot, snapshot.quarantined);
+    const read = snapshot.structures + snapshot.quarantined;
+    refuseAbove(snapshot.limit, snapshot.quarantined, read, 'the sources', null);
 
-  const activities = proxyActivities<Activities>({ ...forBookkeeping, taskQueue: taskQueue('compute', queueSuffix) });
-  const heavy = proxyActivities<Activities>({ ...forComputation, taskQueue: taskQueue('compute', queueSuffix) });
+    // --- plan
+    await stages.enter('plan');
+    const plan = await quick.planRun(request, snapshot.snapshot);
+    run = { output: input.output, document: plan.document };
 
-  const enter = async (stage: StageName) => {
-    await condition(() => !control.paused);
-    progress.stage = stage;
-    upsertSearchAttributes(searchAttributes({ Stage: stage }));
-    show();
-  };
-
-  /** Runs one stage over `items`, for one model where the stage has one. */
-  const map = async (
-    run: RunRef,
-    stage: FanOutStage,
-    model: string | null,
-    items: number,
-    argument = '',
-  ): Promise<Tally> => {
-    if (items === 0) return emptyTally();
-    const workflowId = [workflowInfo().workflowId, input.runId, stage, model, argument && shortName(argument)]
-      .filter(Boolean)
-      .join('/');
-    const row: StageProgress = { stage, model, total: items, tally: emptyTally(), state: 'running' };
-    rows.set(workflowId, row);
-    progress.stages.push(row);
-    show();
-    const child = await startChild(fanOut, {
-      workflowId,
-      args: [
-        {
-          run,
-          stage,
-          model,
-          argument,
-          queueSuffix,
-          items,
-          nextRange: 0,
-          window: control.window,
-          paused: control.paused,
-          tally: emptyTally(),
-        },
-      ],
-      parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
-      cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
-      staticSummary: `${stage}${model ? ` ${model}` : ''}: ${items} ${stage === 'read' ? 'source units' : stage === 'similarity' || stage === 'transport' ? 'pairs' : 'shards'}`,
-      typedSearchAttributes: searchAttributes({
-        RunName: input.name,
-        Stage: stage,
-        ...(model ? { ModelId: model } : {}),
-        ...(progress.snapshot ? { SnapshotId: progress.snapshot } : {}),
-      }),
+    // --- embed
+    await stages.enter('embed');
+    const costs = new Map<string, ModelCost>();
+    await stages.eachModel(plan.models, async (model) => {
+      const from = Date.now();
+      const embed = await stages.map(run, 'embed', model, plan.shards);
+      costs.set(model, { embed, wallMilliseconds: Date.now() - from });
+      refuseAbove(plan.limit, embed.quarantined, snapshot.structures, `model ${model}`, model);
     });
-    children.add(child);
-    try {
-      row.tally = await child.result();
-      row.state = 'done';
-      return row.tally;
-    } catch (error) {
-      row.state = 'failed';
-      throw error;
-    } finally {
-      children.delete(child);
-      show();
+
+    // --- basis
+    await stages.enter('basis');
+    const basis = plan.pinnedBasis ?? (await fitBasis(stages, heavy, run, plan));
+
+    // --- anchor vectors and projection
+    await stages.enter('project');
+    await stages.eachModel(plan.models, async (model) => {
+      const from = Date.now();
+      await heavy.anchorVectors(run, basis, model);
+      await stages.map(run, 'project', model, plan.shards, basis);
+      await heavy.collectModel(run, basis, model);
+      costs.get(model)!.wallMilliseconds += Date.now() - from;
+    });
+
+    // --- pairs
+    await stages.enter('similarity');
+    const similarity = await stages.map(run, 'similarity', null, plan.pairs, basis);
+    await stages.enter('transport');
+    const transport = await stages.map(run, 'transport', null, plan.pairs, basis);
+
+    // --- publish
+    await stages.enter('publish');
+    const { manifest } = await heavy.publish(run, basis);
+    const reused = Math.min(similarity.reused, transport.reused);
+    const summary: RunSummary = {
+      ...summarise(snapshot, plan, costs),
+      run_id: runId,
+      workflow_id: workflowInfo().workflowId,
+      status: 'done',
+      basis,
+      pairs: { computed: plan.pairs - reused, reused },
+      manifest,
+      output: input.output,
+      wall_seconds: seconds(Date.now() - started),
+    };
+    await quick.recordRun(run, summary);
+    return summary;
+  } catch (error) {
+    await CancellationScope.nonCancellable(async () => {
+      const { stage, snapshot } = stages.progress;
+      const failure = await explain(error, quick, run, snapshot);
+      const workflow_id = workflowInfo().workflowId;
+      await quick.recordRun(run, { ...failure, run_id: runId, workflow_id, stage, snapshot });
+    });
+    throw error;
+  }
+}
+
+/** From merged statistics to anchors: see `activities/basis.ts`. @returns the digest of the basis */
+async function fitBasis(stages: RunStages, heavy: Activities, run: RunRef, plan: PlanSummary): Promise<string> {
+  const { referenceModel: model, shards } = plan;
+  let pass = '';
+  if (plan.basisPasses) {
+    for (let level = 0, groups = shards; groups > 1 || level === 0; level++) {
+      groups = Math.ceil(groups / MERGE_FAN_IN);
+      await stages.map(run, 'statistics', model, groups, String(level));
     }
-  };
-
-  // --- snapshot ---------------------------------------------------------------------------------
-  await enter('snapshot');
-  const request: RunRef = { output, document: input.request };
-  const { units } = await activities.listSources(request);
-  await map(request, 'read', null, units);
-  const snapshot = await heavy.assembleSnapshot(request);
-  progress.snapshot = snapshot.snapshot;
-  upsertSearchAttributes(searchAttributes({ SnapshotId: snapshot.snapshot, Quarantined: snapshot.quarantined }));
-  refuseAbove(snapshot.limit, snapshot.quarantined, snapshot.structures + snapshot.quarantined, 'the sources');
-
-  // --- plan -------------------------------------------------------------------------------------
-  await enter('plan');
-  const plan: PlanSummary = await activities.planRun(request, snapshot.snapshot);
-  const run: RunRef = { output, document: plan.document };
-
-  // --- embed ------------------------------------------------------------------------------------
-  await enter('embed');
-  const wall: Record<string, number> = {};
-  const embedded: Record<string, Tally> = {};
-  const eachModel = (work: (model: string) => Promise<void>) =>
-    inWindow({ window: MODELS_IN_FLIGHT, paused: false }, 0, plan.models.length, (i) => work(plan.models[i] as string));
-  await eachModel(async (model) => {
-    const from = Date.now();
-    const tally = await map(run, 'embed', model, plan.shards);
-    embedded[model] = tally;
-    wall[model] = (Date.now() - from) / 1000;
-    refuseAbove(plan.limit, tally.quarantined, snapshot.structures, `model ${model}`);
-  });
-
-  // --- basis ------------------------------------------------------------------------------------
-  await enter('basis');
-  let basis = plan.pinnedBasis;
-  if (!basis) {
-    const reference = plan.referenceModel;
-    let pass = '';
-    if (plan.basisPasses) {
-      let groups = plan.shards;
-      for (let level = 0; groups > 1 || level === 0; level++) {
-        groups = Math.ceil(groups / MERGE_FAN_IN);
-        await map(run, 'statistics', reference, groups, String(level));
-      }
-      pass = (await heavy.fitProjection(run)).key;
-      for (let refits = 0; ; refits++) {
-        await map(run, 'summarise', reference, plan.shards, pass);
-        const clusters = await heavy.clusterLeaves(run, pass);
-        pass = clusters.key;
-        if (clusters.status === 'clustered') break;
-        if (refits === MAX_REFITS)
-          throw ApplicationFailure.nonRetryable(
-            `basis: DIRECT found fewer than ${plan.anchors} clusters after ${MAX_REFITS} refits; lower basis.anchors`,
-            FAILURES.invalidInput,
-          );
-      }
-    }
-    for (let rounds = 0; !basis; rounds++) {
-      if (plan.basisPasses) await map(run, 'nominate', reference, plan.shards, pass);
-      const chosen = await heavy.chooseAnchors(run, pass);
-      if (chosen.status === 'chosen') basis = chosen.basis;
-      else if (rounds === plan.anchors)
-        throw new Error('basis: nominations do not end'); // each round fills one centre or more
-      else pass = chosen.key;
+    pass = (await heavy.fitProjection(run)).key;
+    for (let refits = 0; ; refits++) {
+      await stages.map(run, 'summarise', model, shards, pass);
+      const clusters = await heavy.clusterLeaves(run, pass);
+      pass = clusters.key;
+      if (clusters.status === 'clustered') break;
+      if (refits === MAX_REFITS)
+        throw ApplicationFailure.nonRetryable(
+          `basis: DIRECT found fewer than ${plan.anchors} clusters after ${MAX_REFITS} refits; lower basis.anchors`,
+          FAILURES.invalidInput,
+        );
     }
   }
+  // Each round fills one centre at least, or fails.
+  for (let round = 0; round < plan.anchors; round++) {
+    if (plan.basisPasses) await stages.map(run, 'nominate', model, shards, pass);
+    const chosen = await heavy.chooseAnchors(run, pass);
+    if (chosen.status === 'chosen') return chosen.basis;
+    pass = chosen.key;
+  }
+  throw ApplicationFailure.nonRetryable(`basis: ${plan.anchors} rounds of nominations filled no basis`);
+}
 
-  // --- anchor vectors, projection ---------------------------------------------------------------
-  await enter('project');
-  const projected: Record<string, Tally> = {};
-  await eachModel(async (model) => {
-    const from = Date.now();
-    await heavy.anchorVectors(run, basis, model);
-    projected[model] = await map(run, 'project', model, plan.shards, basis);
-    await heavy.collectModel(run, basis, model);
-    wall[model] = (wall[model] ?? 0) + (Date.now() - from) / 1000;
-  });
-
-  // --- pairs ------------------------------------------------------------------------------------
-  await enter('similarity');
-  const similarity = await map(run, 'similarity', null, plan.pairs, basis);
-  await enter('transport');
-  const transport = await map(run, 'transport', null, plan.pairs, basis);
-
-  // --- publish ----------------------------------------------------------------------------------
-  await enter('publish');
-  const published = await heavy.publish(run, basis);
+function summarise(snapshot: SnapshotDocument, plan: PlanSummary, costs: ReadonlyMap<string, ModelCost>) {
   const total = emptyTally();
-  for (const tally of Object.values(embedded)) {
-    total.runSeconds += tally.runSeconds;
-    total.threadSeconds += tally.threadSeconds;
-  }
-  const pairTasks = 2 * plan.pairs;
-  const reusedTasks = similarity.reused + transport.reused;
-  const summary: RunSummary = {
-    run_id: input.runId,
-    workflow_id: workflowInfo().workflowId,
-    status: 'done',
+  for (const { embed } of costs.values()) addTally(total, embed);
+  return {
     snapshot: snapshot.snapshot,
     structures: snapshot.structures,
     quarantined: snapshot.quarantined,
-    basis,
     models: plan.models.map((id) => {
-      const tally = embedded[id] ?? emptyTally();
+      const { embed, wallMilliseconds } = costs.get(id)!;
       return {
         id,
-        structures: tally.structures,
-        atoms: tally.atoms,
-        quarantined: tally.quarantined,
-        shards: { total: plan.shards, computed: plan.shards - tally.reused, reused: tally.reused },
-        inference_seconds: round(tally.runSeconds),
-        wall_seconds: round(wall[id] ?? 0),
+        structures: embed.structures,
+        atoms: embed.atoms,
+        quarantined: embed.quarantined,
+        shards: { total: plan.shards, computed: plan.shards - embed.reused, reused: embed.reused },
+        inference_seconds: seconds(1000 * embed.runSeconds),
+        wall_seconds: seconds(wallMilliseconds),
       };
     }),
-    // A pair counts as reused only when neither of its two tables had to be computed.
-    pairs: { computed: Math.ceil((pairTasks - reusedTasks) / 2), reused: Math.floor(reusedTasks / 2) },
-    inference_share: total.threadSeconds > 0 ? round(total.runSeconds / total.threadSeconds) : null,
-    manifest: published.manifest,
-    output,
-    wall_seconds: round((Date.now() - started) / 1000),
+    inference_share: total.threadSeconds > 0 ? seconds((1000 * total.runSeconds) / total.threadSeconds) : null,
   };
-  await activities.recordRun(run, summary);
-  return summary;
 }
 
-function refuseAbove(limit: number, quarantined: number, of: number, what: string): void {
+function refuseAbove(limit: number, quarantined: number, of: number, what: string, model: string | null): void {
   if (of > 0 && quarantined / of > limit)
     throw ApplicationFailure.nonRetryable(
       `${quarantined} of ${of} structures of ${what} are quarantined, more than limits.quarantine_fraction ${limit} allows; ` +
-        'see the quarantine rows, mend the sources or raise the limit',
+        'see the quarantine rows in the run record, mend the sources or raise the limit',
       FAILURES.quarantineLimit,
-      { what, quarantined, of, limit },
+      { model },
     );
 }
 
-/** The part of an object key that tells two passes of a stage apart. */
-function shortName(key: string): string {
-  return key
-    .replace(/^.*\//, '')
-    .replace(/\.[a-z]+$/, '')
-    .slice(0, 16);
+/** What the record of a run that did not end well says. */
+async function explain(
+  error: unknown,
+  activities: Activities,
+  run: RunRef,
+  snapshot: string | null,
+): Promise<Pick<RunFailure, 'status' | 'message' | 'quarantine'>> {
+  if (isCancellation(error)) return { status: 'cancelled', message: 'cancelled', quarantine: null };
+  const message = rootCause(error) ?? String(error);
+  if (!(error instanceof ApplicationFailure && error.type === FAILURES.quarantineLimit && snapshot))
+    return { status: 'failed', message, quarantine: null };
+  const [{ model }] = error.details as [{ model: string | null }];
+  return { status: 'quarantine_limit', message, quarantine: await activities.quarantineReport(run, snapshot, model) };
 }
 
-function round(seconds: number): number {
-  return Math.round(seconds * 1000) / 1000;
+/** Seconds from milliseconds, to the millisecond. */
+function seconds(milliseconds: number): number {
+  return Math.round(milliseconds) / 1000;
 }

@@ -1,0 +1,22 @@
+import { previewRun as preview, type RunPreview } from '../activities/preview.js';
+import { Runs } from '../activities/runs.js';
+import type { RunSpec } from '../config/runSpec.js';
+import type { Settings } from '../config/settings.js';
+import { DryRunStore } from '../datasets/store/dryRun.js';
+import { activityDependencies } from './dependencies.js';
+
+/** What a run of this spec would do. Changes nothing: everything is written to memory over the output. */
+export async function previewRun(settings: Settings, spec: RunSpec, replace = false): Promise<RunPreview> {
+  const dependencies = activityDependencies(settings);
+  const { openStore } = dependencies;
+  const runs = new Runs({
+    ...dependencies,
+    openStore: (url) => (url === spec.output ? new DryRunStore(openStore(url)) : openStore(url)),
+  });
+  try {
+    const work = { signal: new AbortController().signal, cursor: undefined, beat: () => undefined };
+    return await preview(runs, spec.output, spec, replace, work);
+  } finally {
+    await dependencies.close();
+  }
+}
