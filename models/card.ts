@@ -38,9 +38,7 @@ export type TensorSpec = z.infer<typeof tensorSpec>;
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'give the SHA-256 as 64 lower-case hexadecimal digits');
 const relativeError = z.number().nonnegative();
 
-const inputName = z.enum(Object.keys(INPUT_TENSORS) as [InputName, ...InputName[]], {
-  error: `koine can give a network only ${Object.keys(INPUT_TENSORS).join(', ')}; export it with these inputs`,
-});
+const inputName = z.enum(Object.keys(INPUT_TENSORS) as [InputName, ...InputName[]]);
 
 const fields = z.strictObject({
   /** 1: the fields up to `parity`; the optional ones after it came later and have defaults. */
@@ -205,7 +203,11 @@ export function parseCard(json: unknown, where: string): ModelCard {
   if (parsed.success) return parsed.data;
   const complaints = parsed.error.issues.map((issue) => {
     if (issue.code === 'unrecognized_keys') {
-      return `${[...issue.path, issue.keys.join(', ')].join('.')}: unknown field; remove it or upgrade koine`;
+      const remedy =
+        issue.path[0] === 'inputs'
+          ? `koine can give a network only ${Object.keys(INPUT_TENSORS).join(', ')}; export it with these inputs`
+          : 'unknown field; remove it or upgrade koine';
+      return `${[...issue.path, issue.keys.join(', ')].join('.')}: ${remedy}`;
     }
     const value = valueAt(json, issue.path);
     const shown = value === undefined ? 'is missing' : `is ${abbreviate(value)}`;

@@ -40,18 +40,18 @@ export interface BatchOutput {
 
 const { provider, maxSessions } = workerData as InferenceThreadData;
 
-/** Sessions by ONNX digest, least recently used first. */
+/** Sessions by card digest, which fixes the ONNX digest too; least recently used first. */
 const sessions = new Map<string, InferenceSession>();
 
 async function sessionOf(encoder: Encoder): Promise<InferenceSession> {
-  const known = sessions.get(encoder.onnxSha256);
-  const session = known ?? (await loadSession(encoder, provider));
-  sessions.delete(encoder.onnxSha256);
-  sessions.set(encoder.onnxSha256, session);
-  for (const [sha256, oldest] of sessions) {
+  const { cardSha256 } = encoder;
+  const session = sessions.get(cardSha256) ?? (await loadSession(encoder, provider));
+  sessions.delete(cardSha256);
+  sessions.set(cardSha256, session);
+  for (const [oldest, unused] of sessions) {
     if (sessions.size <= maxSessions) break;
-    sessions.delete(sha256);
-    await oldest.release();
+    sessions.delete(oldest);
+    await unused.release();
   }
   return session;
 }

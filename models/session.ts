@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { InferenceSession } from 'onnxruntime-node';
-import { describeTensor, ModelRefused, sameTensor, type ModelCard, type TensorSpec } from './card.js';
+import { describeTensor, ModelRefused, sameTensor, type TensorSpec } from './card.js';
 import type { Provider } from './graphBatch.js';
 import { opsetOf } from './onnxFile.js';
-import { sha256Hex } from './store.js';
+import { sha256Hex, type ResolvedModel } from './store.js';
 
 /** The configured execution provider cannot run here; the message says how to add it. koine never falls back silently. */
 export class ProviderUnavailable extends Error {
@@ -15,6 +15,8 @@ export interface Encoder {
   id: string;
   onnxPath: string;
   onnxSha256: string;
+  /** Tells cards of one ONNX file apart: each is checked against the file on its own. */
+  cardSha256: string;
   dim: number;
   opset: number;
   inputs: Record<string, TensorSpec>;
@@ -22,9 +24,9 @@ export interface Encoder {
 }
 
 /** The {@link Encoder} of a resolved model. */
-export function encoderOf(model: { card: ModelCard; onnxPath: string; onnxSha256: string }): Encoder {
-  const { id, embedding, opset, inputs, outputs } = model.card;
-  return { id, onnxPath: model.onnxPath, onnxSha256: model.onnxSha256, dim: embedding.dim, opset, inputs, outputs };
+export function encoderOf({ card, cardSha256, onnxPath, onnxSha256 }: ResolvedModel): Encoder {
+  const { id, embedding, opset, inputs, outputs } = card;
+  return { id, onnxPath, onnxSha256, cardSha256, dim: embedding.dim, opset, inputs, outputs };
 }
 
 /**
