@@ -10,12 +10,12 @@ import { statedId } from './materialId.js';
  */
 export const readCsv: FormatReader = async function* ({ bytes }) {
   // An error of the bytes must not make the parser drop the rows before it: it is kept and thrown behind them.
-  let failure: unknown;
+  let failure: Error | undefined;
   async function* untilFailure(): AsyncGenerator<Uint8Array> {
     try {
       yield* bytes;
     } catch (error) {
-      failure = error;
+      failure = error as Error;
     }
   }
   const parser = parse({

@@ -275,5 +275,6 @@ function show(value: unknown): string {
       ? `[${value.map(show).join(', ')}]`
       : `a list of ${value.length}`;
   if (isObject(value)) return `an object of ${Object.keys(value).slice(0, 8).join(', ')}`;
-  return value === undefined || value === null ? quote(value) : quote(String(value));
+  if (typeof value === 'string') return quote(value);
+  return value === undefined || value === null ? quote(value) : quote(JSON.stringify(value));
 }

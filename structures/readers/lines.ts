@@ -42,8 +42,9 @@ export class LineReader {
   async #fill(): Promise<void> {
     // The last line read stays, for unread().
     const kept = this.#lines.slice(Math.max(0, this.#next - 1), this.#next);
-    const { done, value } = await this.#chunks.next();
-    const text = this.#rest + (done ? this.#decoder.decode() : this.#decoder.decode(value, { stream: true }));
+    const chunk = await this.#chunks.next();
+    const done = chunk.done === true;
+    const text = this.#rest + (done ? this.#decoder.decode() : this.#decoder.decode(chunk.value, { stream: true }));
     const lines = text.split('\n');
     this.#rest = lines.pop()!;
     if (this.#overlong && lines.length > 0) {

@@ -14,8 +14,9 @@ export async function* zipMembers(path: string, name: string): AsyncGenerator<By
   try {
     const entries = archive.eachEntry();
     for (;;) {
-      const { done, value: entry } = await entries.next().catch(asRejection);
-      if (done) return;
+      const next = await entries.next().catch(asRejection);
+      if (next.done) return;
+      const entry = next.value;
       if (
         entry.fileName
           .split('/')
