@@ -26,7 +26,7 @@ function installPackages() {
   const lock = join(root, 'package-lock.json');
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return;
   say('installing npm packages (about 600 MB, a minute)');
-  must('npm', 'ci', '--no-audit', '--no-fund');
+  must('npm', 'ci', '--no-audit', '--no-fund', '--loglevel=error'); // also under `npm test --silent`
 }
 
 /**
