@@ -79,7 +79,7 @@ async function readFrame(
     for (let k = 0; k < 3; k++)
       cartesian.push(parseNumber(values[columns.position + k], `coordinate ${'xyz'[k]} of site ${atom}`));
   }
-  await expectFrameEnd(lines, count);
+  await expectFrameEnd(lines, count, columns);
   if (unknown) throw unknown;
 
   const lattice = fields.Lattice ?? fields.lattice;
@@ -95,13 +95,14 @@ async function readFrame(
 }
 
 /** A frame with more atom lines than its count must not pass as a smaller structure. */
-async function expectFrameEnd(lines: LineReader, count: number): Promise<void> {
+async function expectFrameEnd(lines: LineReader, count: number, columns: Columns): Promise<void> {
   let line: string | undefined;
   do line = await lines.next();
   while (line !== undefined && line.trim() === '');
   if (line === undefined) return;
   lines.unread();
-  if (!ATOM_COUNT.test(line))
+  const values = line.trim().split(/\s+/);
+  if (values.length >= columns.width && elementOfLabel(values[columns.species]) !== undefined)
     throw new Rejected(
       'unparsable',
       `${quote(line)} follows the ${count} atoms of the frame; the next frame's number of atoms is needed`,

@@ -1,4 +1,4 @@
-import { elementOfLabel } from '../elements.js';
+import { atomicNumberOf } from '../elements.js';
 
 /**
  * Fields that name a structure, the most telling first. A record's own field wins over everything below.
@@ -57,8 +57,8 @@ export function isTellingDataName(name: string): boolean {
     )
   )
     return false;
-  const parts = name.match(/[A-Z][a-z]?|[\d.]+|[()[\]_\s+-]/g) ?? [];
+  const parts = name.match(/[A-Z][a-z]?|\d{1,3}(?:\.\d+)?|[()[\]]/g) ?? [];
   const isFormula =
-    parts.join('') === name && parts.every((part) => !/^[A-Z]/.test(part) || elementOfLabel(part) !== undefined);
+    parts.join('') === name && parts.every((part) => !/^[A-Z]/.test(part) || atomicNumberOf(part) !== undefined);
   return !isFormula;
 }

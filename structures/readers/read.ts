@@ -106,7 +106,7 @@ class Peeked {
     this.#iterator = bytes[Symbol.asyncIterator]();
   }
 
-  /** The first {@link HEAD_BYTES} bytes or a little more. */
+  /** The first {@link HEAD_BYTES} bytes or a little more, without the byte order mark of UTF-8. */
   async head(): Promise<Uint8Array> {
     if (this.#head) return this.#head;
     const chunks: Uint8Array[] = [];
@@ -116,7 +116,9 @@ class Peeked {
       chunks.push(next.value);
       length += next.value.length;
     }
-    return (this.#head = Buffer.concat(chunks));
+    const head = Buffer.concat(chunks);
+    const hasByteOrderMark = head[0] === 0xef && head[1] === 0xbb && head[2] === 0xbf;
+    return (this.#head = hasByteOrderMark ? head.subarray(3) : head);
   }
 
   /** The first four bytes as Latin-1, after `head`. */
@@ -124,7 +126,7 @@ class Peeked {
     return this.#head?.toString('latin1', 0, 4) ?? '';
   }
 
-  /** All bytes, once. */
+  /** All bytes from there on, once. */
   async *bytes(): AsyncGenerator<Uint8Array> {
     yield await this.head();
     for (let next = await this.#iterator.next(); !next.done; next = await this.#iterator.next()) yield next.value;
