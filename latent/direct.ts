@@ -10,7 +10,7 @@ import {
 import { decodeFloat64Record, encodeFloat64Record } from './float64Record.js';
 import { nearestCentroids } from './kernels/nearestCentroid.js';
 import { momentsOf } from './moments.js';
-import { type DirectProjection, applyDirectProjection, fitDirectProjection } from './pca.js';
+import { type DirectProjection, SMALLEST_SCALE, applyDirectProjection, fitDirectProjection } from './pca.js';
 import { wardLabels } from './ward.js';
 
 /**
@@ -355,13 +355,14 @@ export async function direct(
   k: number,
   options: ClusterOptions & { ids?: AtomIds } = {},
 ): Promise<DirectResult> {
-  const projection = fitDirectProjection(await momentsOf(x, n, dim));
+  const compatible = options.centre === 'maml-compat';
+  const projection = fitDirectProjection(await momentsOf(x, n, dim), compatible ? 0 : SMALLEST_SCALE);
   const projected = await applyDirectProjection(projection, x, n);
   const ids = options.ids ?? {
     materialIds: new Array<string>(n).fill(''),
     atomIndices: Int32Array.from({ length: n }, (_, row) => row),
   };
-  const tolerance = options.centre === 'maml-compat' ? COMPATIBLE_TOLERANCE : TIE_TOLERANCE;
+  const tolerance = compatible ? COMPATIBLE_TOLERANCE : TIE_TOLERANCE;
   let threshold = options.threshold ?? DIRECT_THRESHOLD;
   for (;;) {
     const leaves = summariseShard(projected, n, projection.p, {

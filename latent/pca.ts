@@ -30,16 +30,28 @@ function isConstant(variance: number, mean: number, n: number): boolean {
 }
 
 /**
+ * Smallest scale of a column, relative to the RMS of all columns' standard deviations. Some networks have dead outputs that are zero but
+ * for denormal junk (nequix: 1e-39 of the rest); divided by its own deviation such a column would weigh as much as any other and change
+ * with the processor. Live columns have 0.05 or more, float32 noise of whole models reaches 2e-5.
+ */
+export const SMALLEST_SCALE = 1e-4;
+
+/**
  * StandardScaler, then PCA, from moments alone.
+ * @param smallestScale 0 scales exactly as scikit-learn does
  * @throws RangeError when there are fewer than two rows or all columns are constant
  */
-export function fitDirectProjection({ n, dim, mean, scatter }: Moments): DirectProjection {
+export function fitDirectProjection(
+  { n, dim, mean, scatter }: Moments,
+  smallestScale = SMALLEST_SCALE,
+): DirectProjection {
   if (n < 2) throw new RangeError(`latent/pca: principal components need at least 2 rows; there are ${n}`);
-  const scale = new Float64Array(dim);
-  for (let i = 0, at = 0; i < dim; at += dim - i, i++) {
-    const variance = scatter[at] / n;
-    scale[i] = isConstant(variance, mean[i], n) ? 1 : Math.sqrt(variance);
-  }
+  const variances = new Float64Array(dim);
+  for (let i = 0, at = 0; i < dim; at += dim - i, i++) variances[i] = scatter[at] / n;
+  const floor = smallestScale * Math.sqrt(variances.reduce((sum, variance) => sum + variance, 0) / dim);
+  const scale = variances.map((variance, i) =>
+    isConstant(variance, mean[i], n) ? 1 : Math.max(Math.sqrt(variance), floor),
+  );
   const covariance = new Float64Array(dim * dim);
   for (let i = 0, at = 0; i < dim; i++) {
     for (let j = i; j < dim; j++, at++) {

@@ -88,6 +88,19 @@ describe('DIRECT projection', () => {
     expect(relativeError(projected, fixture.projected)).toBeLessThan(1e-11);
   });
 
+  test('a dead column, zero but for denormal junk, has no say', async () => {
+    const [n, dim] = [500, 6];
+    const alive = mixtureRows(n, dim, 6, 0.4, 3);
+    const withJunk = (junk: number) => alive.map((value, at) => (at % dim === 2 ? junk * (at % 7) : value));
+    const project = async (x: Float32Array) =>
+      applyDirectProjection(fitDirectProjection(await momentsOf(x, n, dim)), x, n);
+    const still = await project(withJunk(0));
+    expect(relativeError(await project(withJunk(1e-39)), still)).toBeLessThan(1e-12);
+    expect(relativeError(await project(withJunk(1e-8)), still)).toBeLessThan(1e-6);
+    const exact = fitDirectProjection(await momentsOf(withJunk(1e-39), n, dim), 0);
+    expect(exact.scale[2]).toBeLessThan(1e-38);
+  });
+
   test('moments merged from parts give the same projection', async () => {
     const { n, dim } = fixture;
     const parts = await Promise.all(
