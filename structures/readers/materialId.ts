@@ -10,7 +10,7 @@ import { atomicNumberOf } from '../elements.js';
  *    than a formula or a program's default does (pymatgen writes `data_NaCl`, ASE `data_image0`: two files would collide);
  * 4. else the file stem for a file of one record, and `<file stem>-<index>`, counted from 0, for a file of several.
  */
-const ID_FIELDS = ['material_id', 'id', 'mp_id', 'structure_id', 'task_id', 'entry_id', 'jid'];
+const ID_FIELDS = ['material_id', 'id', 'mp_id', 'structure_id', 'task_id', 'entry_id', 'jid', 'immutable_id'];
 
 /**
  * Identifier stated by a record's fields (step 1 of the rule above).

@@ -4,9 +4,6 @@ import { open } from 'node:fs/promises';
 import { recordsOfDocument } from './documents.js';
 import { Rejected, type FoundRecord } from './record.js';
 
-/** Rows decoded at a time: a row group may hold a million structures. */
-const ROWS = 1000;
-
 /** Columns that can be part of a structure or its name; the others are not decoded. */
 const COLUMNS = new Set([
   ...['material_id', 'id', 'mp_id', 'structure_id', 'task_id', 'entry_id', 'immutable_id'],
@@ -34,13 +31,17 @@ export async function* readParquet(path: string): AsyncGenerator<FoundRecord> {
     const metadata = await parquetMetadataAsync(file).catch(asRejection);
     const names = metadata.row_groups[0]?.columns.map((column) => column.meta_data?.path_in_schema[0] ?? '') ?? [];
     const columns = [...new Set(names)].filter((name) => COLUMNS.has(name));
-    const rows = Number(metadata.num_rows);
-    for (let rowStart = 0; rowStart < rows; rowStart += ROWS) {
-      const rowEnd = Math.min(rows, rowStart + ROWS);
+    if (!['lattice', 'lattice_vectors', 'cif', 'structure'].some((name) => columns.includes(name)))
+      throw noStructure(names);
+    let rowStart = 0;
+    // A row group is the least that can be decoded: a part of it costs as much as all of it.
+    for (const { num_rows } of metadata.row_groups) {
+      const rowEnd = rowStart + Number(num_rows);
       const chunk = await parquetReadObjects({ file, metadata, columns, compressors, rowStart, rowEnd }).catch(
         asRejection,
       );
       for (const row of chunk) yield recordsOfDocument(row)[0] ?? { found: noStructure(columns) };
+      rowStart = rowEnd;
     }
   } finally {
     await handle.close();
@@ -55,8 +56,5 @@ function asRejection(error: unknown): never {
 
 function noStructure(columns: string[]): Rejected {
   const needed = 'lattice, atomic_numbers and fractional_coordinates, or cif, are needed';
-  return new Rejected(
-    'unparsable',
-    `Parquet: of the columns of a structure there are ${columns.join(', ') || 'none'}; ${needed}`,
-  );
+  return new Rejected('unparsable', `Parquet: the columns are ${columns.slice(0, 20).join(', ')}; ${needed}`);
 }

@@ -180,5 +180,6 @@ async function* named(
     }
     count++;
   }
+  if (count === 0) first = { found: new Rejected('empty', 'the file holds no structures') };
   if (first) yield item(first, 0, true);
 }

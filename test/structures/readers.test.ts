@@ -567,6 +567,10 @@ describe('CSV', () => {
     ]);
   });
 
+  test('a header without rows is one rejection', async () => {
+    expect(idsAndSources((await readBytes('s.csv', 'id,cif\n')).items)).toEqual([['s', 'empty']]);
+  });
+
   test('a table without structures is one rejection that names its columns', async () => {
     const { rejections } = await readBytes('s.csv', 'a,b\n1,2\n3,4\n');
     expect(rejections).toHaveLength(1);

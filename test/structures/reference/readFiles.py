@@ -39,7 +39,8 @@ def from_ase(source, atoms, ordered=True, oriented=True):
 
 def pymatgen_cif(text):
     from pymatgen.io.cif import CifParser
-    return CifParser(io.StringIO(text)).parse_structures(primitive=False)[0]
+    # frac_tolerance: pymatgen would move 0.33333 to 1/3 also where all atoms are listed
+    return CifParser(io.StringIO(text), frac_tolerance=0).parse_structures(primitive=False)[0]
 
 
 def mp20():
