@@ -17,10 +17,9 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await letGo();
-  await (
-    await holdDevServer(stateDir)
-  )(); // stops what a failed test left behind
-  rmSync(stateDir, { recursive: true });
+  const server = findDevServer(stateDir);
+  if (server?.alive) process.kill(server.process.pid, 'SIGKILL'); // what a failed test left behind
+  rmSync(stateDir, { recursive: true, force: true });
 });
 
 const pidOf = () => findDevServer(stateDir)!.process.pid;
