@@ -89,7 +89,8 @@ export async function comparePair(x: Matrix, y: Matrix, options: ComparePairOpti
     const measure = measureOf[metric];
     if (measure) compared.push(await compareNeighbours(metric, measure, left, right, neighbours));
   }
-  if (metrics.some((metric) => !measureOf[metric])) compared.push(...(await compareLinear(metrics, left, right)));
+  if (metrics.some((metric) => !measureOf[metric]))
+    compared.push(...(await compareLinear(metrics, left, right, replicates > 0)));
 
   const shifts = bootstrapShifts(
     compared.map(({ influence }) => influence),
@@ -157,6 +158,7 @@ async function compareLinear(
   metrics: readonly SimilarityMetric[],
   left: Matrix<Float64Array>,
   right: Matrix<Float64Array>,
+  withInfluence: boolean,
 ): Promise<Measured[]> {
   const x = await centredCloud(left);
   const y = await centredCloud(right);
@@ -165,15 +167,15 @@ async function compareLinear(
   const compared: Measured[] = [];
   const common = { hubness: null, clouds };
   // The two estimators of CKA differ by terms of order 1/n, far below the spread that the bootstrap is about.
-  const ckaInfluence = metrics.some((metric) => metric.endsWith('linear_cka'))
-    ? await linearCkaInfluence(x, y, cross)
-    : undefined;
-  if (metrics.includes('linear_cka') && ckaInfluence) {
+  const cka = metrics.some((metric) => metric.endsWith('linear_cka'));
+  const none = new Float64Array(left.rows);
+  const ckaInfluence = cka && withInfluence ? await linearCkaInfluence(x, y, cross) : none;
+  if (metrics.includes('linear_cka')) {
     const value = linearCka(x, y, cross);
     const permuted: Measured['permuted'] = async (_, crossOf) => linearCka(x, y, await crossOf());
     compared.push({ ...common, metric: 'linear_cka', value, influence: ckaInfluence, similarity: value, permuted });
   }
-  if (metrics.includes('unbiased_linear_cka') && ckaInfluence) {
+  if (metrics.includes('unbiased_linear_cka')) {
     const value = unbiasedLinearCka(x, y, cross);
     const permuted: Measured['permuted'] = async (permutation, crossOf) =>
       unbiasedLinearCka(
@@ -203,7 +205,7 @@ async function compareLinear(
       ...common,
       metric: 'angular_procrustes',
       value: procrustes.angle,
-      influence: await angularProcrustesInfluence(x, y, procrustes),
+      influence: withInfluence ? await angularProcrustesInfluence(x, y, procrustes) : none,
       similarity: cosine(cross),
       permuted: async (_, crossOf) => cosine(await crossOf()),
     });

@@ -1,5 +1,5 @@
-import { matrix, type Matrix } from '../matrix.js';
-import { innerProducts, PairwiseDistances, squaredDistance, squaredNorms } from '../pairwise.js';
+import { centred, matrix, type Matrix } from '../matrix.js';
+import { screeningError, screenInnerProducts, squaredDistance, squaredNorms } from '../pairwise.js';
 
 /** What makes a neighbour near: a small Euclidean distance, a large cosine, or a large inner product (the notebook's; ruled by hubs). */
 export const neighbourMeasures = ['euclidean', 'cosine', 'inner'] as const;
@@ -14,8 +14,8 @@ export interface Neighbours {
 }
 
 /**
- * Exact nearest neighbours in float64. A matrix product screens all pairs; those within its error of the k-th are compared again by a plain sum over
- * coordinates, so that equal rows are at equal distances; ties go to the lower index.
+ * Exact nearest neighbours in float64. A float32 matrix product screens all pairs; those within its error bound of the k-th are compared again by plain
+ * float64 sums over coordinates, so that equal rows are at equal distances; ties go to the lower index.
  * @param x finite float64 values [n, p]
  * @throws RangeError when k is not within 1 .. n - 1, or, for cosine, a row is zero
  */
@@ -27,60 +27,56 @@ export async function nearestNeighbours(
   const n = x.rows;
   if (!(Number.isInteger(k) && k >= 1 && k < n))
     throw new RangeError(`latent/similarity: ${k} neighbours among ${n} rows; k must be within 1 and ${n - 1}`);
-  const points = measure === 'cosine' ? unitRows(x) : x;
-  const exact =
+  // Distances do not see the centre, the error of a product does. Screened is |y|² - 2xy, or -xy for inner products.
+  const points = measure === 'cosine' ? unitRows(x) : measure === 'inner' ? x : centred(x);
+  const squares = squaredNorms(points);
+  const weight = measure === 'inner' ? 1 : 2;
+  const offsets = measure === 'inner' ? new Float64Array(n) : squares;
+  const longest = Math.sqrt(squares.reduce((max, square) => Math.max(max, square), 0));
+  const compared = measure === 'cosine' ? points : x; // differences of the rows as given: centring rounds
+  const distance =
     measure === 'inner'
-      ? (i: number, j: number) => -innerProduct(points, i, j)
-      : (i: number, j: number) => squaredDistance(points, i, points, j);
+      ? (i: number, j: number) => -innerProduct(compared, i, j)
+      : (i: number, j: number) => squaredDistance(compared, i, compared, j);
+
   const indices = new Int32Array(n * k);
   const nearest = new Float64Array(k);
-  let candidates = new Int32Array(4 * k);
-  let distances = new Float64Array(4 * k);
-
-  const select = (error: number) => (i: number, values: Float64Array, offset: number) => {
-    values[offset + i] = Infinity;
+  const chosen = new Int32Array(k);
+  const candidates = new Int32Array(n);
+  const screened = new Float64Array(n);
+  await screenInnerProducts(points, (i, products, offset) => {
+    const slack = 2 * weight * screeningError(x.columns) * Math.sqrt(squares[i]) * longest;
+    // One pass keeps the k smallest and everything within the slack of the k-th so far: a superset of what the final k-th needs.
     nearest.fill(Infinity);
-    let worst = Infinity;
-    for (let j = offset; j < offset + n; j++) {
-      const value = values[j];
-      if (value >= worst) continue;
+    let limit = Infinity;
+    let count = 0;
+    for (let j = 0; j < n; j++) {
+      const value = offsets[j] - weight * products[offset + j];
+      if (value > limit || j === i) continue;
+      candidates[count] = j;
+      screened[count++] = value;
+      if (value >= nearest[k - 1]) continue;
       let at = k - 1;
       for (; at > 0 && nearest[at - 1] > value; at--) nearest[at] = nearest[at - 1];
       nearest[at] = value;
-      worst = nearest[k - 1];
+      limit = nearest[k - 1] + slack;
     }
-    const limit = worst + 2 * error;
-    let count = 0;
-    for (let j = 0; j < n; j++) {
-      if (values[offset + j] > limit || j === i) continue;
-      if (count === candidates.length) {
-        candidates = extended(candidates, new Int32Array(2 * count));
-        distances = extended(distances, new Float64Array(2 * count));
+    nearest.fill(Infinity);
+    for (let c = 0; c < count; c++) {
+      if (screened[c] > limit) continue;
+      // Candidates come in order of index, so one at an equal distance stays behind.
+      const value = distance(i, candidates[c]);
+      if (value >= nearest[k - 1]) continue;
+      let at = k - 1;
+      for (; at > 0 && nearest[at - 1] > value; at--) {
+        nearest[at] = nearest[at - 1];
+        chosen[at] = chosen[at - 1];
       }
-      // Insertion by (distance, index): candidates come in order of index, so an equal distance stays behind.
-      const distance = exact(i, j);
-      let at = count++;
-      for (; at > 0 && distances[at - 1] > distance; at--) {
-        distances[at] = distances[at - 1];
-        candidates[at] = candidates[at - 1];
-      }
-      distances[at] = distance;
-      candidates[at] = j;
+      nearest[at] = value;
+      chosen[at] = candidates[c];
     }
-    indices.set(candidates.subarray(0, k), i * k);
-  };
-
-  if (measure === 'inner') {
-    const error = 64 * Number.EPSILON * squaredNorms(points).reduce((max, norm) => Math.max(max, norm), 0);
-    const visit = select(error);
-    await innerProducts(points, points, (i, values, offset) => {
-      for (let j = offset; j < offset + n; j++) values[j] = -values[j];
-      visit(i, values, offset);
-    });
-  } else {
-    const pairs = new PairwiseDistances(points, points);
-    await pairs.scan(select(pairs.error));
-  }
+    indices.set(chosen, i * k);
+  });
   return { indices, rows: n, k };
 }
 
@@ -114,9 +110,4 @@ function innerProduct(x: Matrix<Float64Array>, i: number, j: number): number {
   let sum = 0;
   for (let c = 0; c < x.columns; c++) sum += x.data[i * x.columns + c] * x.data[j * x.columns + c];
   return sum;
-}
-
-function extended<T extends Int32Array | Float64Array>(from: T, into: T): T {
-  into.set(from);
-  return into;
 }

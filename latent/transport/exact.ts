@@ -46,7 +46,7 @@ const COARSENING = 4;
 const ARCS_PER_SOURCE = 12;
 const ARCS_PER_SINK = 6;
 /** Arcs that a pricing may add for each source. */
-const ADDED_PER_SOURCE = 4;
+const ADDED_PER_SOURCE = 8;
 /** Reduced costs above -1e-12 of the cost scale count as zero: potentials are sums of costs along tree paths and round at about 1e-14. */
 const TOLERANCE = 1e-12;
 
