@@ -43,7 +43,7 @@ export type Provider = (typeof PROVIDERS)[number];
  * CPU small batches win (tensors stay in cache, padded neighbour tables stay narrow); a GPU wants work for thousands of lanes.
  */
 export const DEFAULT_BUDGETS: Readonly<Record<Provider, BatchBudget>> = {
-  cpu: { atoms: 64, edges: 4096 },
+  cpu: { atoms: 48, edges: 4096 },
   cuda: { atoms: 4096, edges: 262_144 },
   webgpu: { atoms: 1024, edges: 65_536 },
 };

@@ -4,15 +4,15 @@ import { ModelRefused } from './card.js';
 import {
   batchBuffers,
   DEFAULT_BUDGETS,
-  groupStructures,
   type BatchBudget,
+  type BuiltGroup,
   type Crystal,
   type GraphBatch,
-  type ModelRejection,
   type Provider,
 } from './graphBatch.js';
+import { EmbedJob, split, type Piece, type ShardEmbedding } from './embedJob.js';
 import type { GraphTasks } from './graphThread.js';
-import type { BatchOutput, InferenceTasks, InferenceThreadData, OutputFault } from './inferenceThread.js';
+import type { BatchOutput, InferenceTasks, InferenceThreadData } from './inferenceThread.js';
 import { encoderOf, ProviderUnavailable, type Encoder } from './session.js';
 import type { ResolvedModel } from './store.js';
 import { ThreadMeter, type ThreadUsage } from './threadMeter.js';
@@ -38,6 +38,8 @@ export interface InferencePoolOptions {
   graphThreads?: number;
 }
 
+export type { ShardEmbedding } from './embedJob.js';
+
 /** Options of one {@link InferencePool.embed}. */
 export interface EmbedOptions {
   /** Default: `DEFAULT_BUDGETS` of the pool's provider. */
@@ -46,31 +48,6 @@ export interface EmbedOptions {
   signal?: AbortSignal;
   /** Called with the number of structures done (embedded or rejected) as it grows. */
   onProgress?: (structuresDone: number) => void;
-}
-
-/** Embeddings of the accepted structures of one shard. */
-export interface ShardEmbedding {
-  /** d */
-  dim: number;
-  /** [sum of n_atoms over accepted, d], structures in the order given, atoms in source order. */
-  embedding: Float32Array<ArrayBuffer>;
-  /** Positions of the embedded structures in the list given, ascending. */
-  accepted: number[];
-  /** The other structures, by ascending position. */
-  rejections: ModelRejection[];
-  /** [accepted] total energy of each accepted structure in eV; null if the model gives none. */
-  energies: Float64Array<ArrayBuffer> | null;
-  /** Seconds inside `session.run`, and this call's share of the inference threads' time while it lasted. */
-  timing: ThreadUsage;
-}
-
-/** One accepted or refused structure of a finished batch. */
-interface Piece {
-  index: number;
-  /** [n_atoms, d] */
-  embedding: Float32Array;
-  energy: number;
-  fault: OutputFault | undefined;
 }
 
 /**
@@ -111,7 +88,8 @@ export class InferencePool {
   ): Promise<ShardEmbedding> {
     const { signal, onProgress } = options;
     signal?.throwIfAborted();
-    const job = new EmbedJob(model, structures, options.budget ?? DEFAULT_BUDGETS[this.options.provider], onProgress);
+    const budget = options.budget ?? DEFAULT_BUDGETS[this.options.provider];
+    const job = new EmbedJob(model, structures, budget, this.options.threads, onProgress);
     const share = this.meter.enter();
     let abort: (() => void) | undefined;
     try {
@@ -140,8 +118,9 @@ export class InferencePool {
    * Runs one batch as it is, outside any `embed` and its metering; for checks and benchmarks. The batch's buffers move to the
    * thread and are empty afterwards.
    */
-  runBatch(model: ResolvedModel, batch: GraphBatch): Promise<BatchOutput> {
-    return this.inTurn(encoderOf(model), batch, () => false);
+  async runBatch(model: ResolvedModel, batch: GraphBatch): Promise<BatchOutput> {
+    const [output] = await this.inTurn(encoderOf(model), [batch], () => false);
+    return output;
   }
 
   /** Seconds inside `session.run` and seconds of thread time while at least one call was active, since the pool was made. */
@@ -155,108 +134,59 @@ export class InferencePool {
   }
 
   private async lane(job: EmbedJob): Promise<void> {
-    for (const [at, group] of job.pending) {
+    for (const [at, groups] of job.pending) {
       if (job.stopped) return;
-      const { batches, rejections } = await this.build(job, group);
+      const { batches, rejections } = await this.build(job, groups);
       job.rejections.push(...rejections);
-      const outputs = await Promise.all(batches.map((batch) => this.embedBatch(job, batch)));
-      job.pieces[at] = outputs.flat();
-      job.progress(group.length);
+      const outputs = await this.run(job, batches);
+      const pieces: Piece[] = [];
+      for (const [k, output] of outputs.entries()) pieces.push(...(await this.settle(job, batches[k], output)));
+      job.pieces[at] = pieces;
+      job.progress(groups.flat().length);
     }
   }
 
-  private async build(
-    job: EmbedJob,
-    indices: number[],
-  ): Promise<{ batches: GraphBatch[]; rejections: ModelRejection[] }> {
-    const structures = indices.map((index) => {
-      const { atomicNumbers, lattice, fractionalCoordinates } = job.structures[index];
-      return { atomicNumbers, lattice, fractionalCoordinates };
-    });
-    return this.graphs.call('build', { structures, indices, card: job.model.card, budget: job.budget });
+  private async build(job: EmbedJob, groups: number[][]): Promise<BuiltGroup> {
+    const call = groups.map((indices) => ({
+      indices,
+      structures: indices.map((index) => {
+        const { atomicNumbers, lattice, fractionalCoordinates } = job.structures[index];
+        return { atomicNumbers, lattice, fractionalCoordinates };
+      }),
+    }));
+    return this.graphs.call('build', { groups: call, card: job.model.card, budget: job.budget });
   }
 
-  private async embedBatch(job: EmbedJob, batch: GraphBatch): Promise<Piece[]> {
-    const output = await this.run(job, batch);
-    if (batch.indices.length === 1 || !output.faults.some((fault) => fault.code === 'non_finite_embedding')) {
-      return split(batch, output, job.encoder.dim);
-    }
-    const pieces: Piece[] = [];
-    for (const index of batch.indices) {
-      const [single] = (await this.build(job, [index])).batches;
-      pieces.push(...split(single, await this.run(job, single), job.encoder.dim));
-    }
-    return pieces;
+  /** The structures of a batch, those of a poisoned batch each run alone. */
+  private async settle(job: EmbedJob, batch: GraphBatch, output: BatchOutput): Promise<Piece[]> {
+    const poisoned = output.faults.some((fault) => fault.code === 'non_finite_embedding');
+    if (!poisoned || batch.indices.length === 1) return split(batch, output, job.encoder.dim);
+    const { batches } = await this.build(
+      job,
+      Array.from(batch.indices, (index) => [index]),
+    );
+    const outputs = await this.run(job, batches);
+    return outputs.flatMap((single, k) => split(batches[k], single, job.encoder.dim));
   }
 
-  private async run(job: EmbedJob, batch: GraphBatch): Promise<BatchOutput> {
-    const output = await this.inTurn(job.encoder, batch, () => job.stopped);
-    job.runSeconds += output.runSeconds;
-    return output;
+  private async run(job: EmbedJob, batches: GraphBatch[]): Promise<BatchOutput[]> {
+    if (batches.length === 0) return [];
+    const outputs = await this.inTurn(job.encoder, batches, () => job.stopped);
+    for (const { runSeconds } of outputs) job.runSeconds += runSeconds;
+    return outputs;
   }
 
-  private async inTurn(encoder: Encoder, batch: GraphBatch, stopped: () => boolean): Promise<BatchOutput> {
+  private async inTurn(encoder: Encoder, batches: GraphBatch[], stopped: () => boolean): Promise<BatchOutput[]> {
     await this.turns.take();
     try {
       if (stopped()) throw new Error('models: the call was stopped'); // seen by nobody: the call has already been rejected
-      return await this.inference.call('run', { encoder, batch }, { transfer: batchBuffers(batch) });
+      const transfer = batches.flatMap(batchBuffers);
+      return await this.inference.call('run', { encoder, batches }, { transfer });
     } catch (error) {
       throw asModelError(error);
     } finally {
       this.turns.pass();
     }
-  }
-}
-
-/** State of one `embed` call. */
-class EmbedJob {
-  readonly encoder: Encoder;
-  /** Groups not begun yet; all lanes draw from it. */
-  readonly pending: Iterator<[number, number[]]> & Iterable<[number, number[]]>;
-  readonly rejections: ModelRejection[];
-  readonly pieces: Piece[][] = [];
-  stopped = false;
-  runSeconds = 0;
-  private done: number;
-
-  constructor(
-    readonly model: ResolvedModel,
-    readonly structures: readonly Crystal[],
-    readonly budget: BatchBudget,
-    private readonly onProgress: ((structuresDone: number) => void) | undefined,
-  ) {
-    this.encoder = encoderOf(model);
-    const { groups, rejections } = groupStructures(structures, model.card, budget);
-    this.pending = groups.entries();
-    this.rejections = rejections;
-    this.done = rejections.length;
-  }
-
-  progress(structures: number): void {
-    this.done += structures;
-    if (!this.stopped) this.onProgress?.(this.done);
-  }
-
-  /** Puts the pieces together in input order. */
-  collect(): Omit<ShardEmbedding, 'timing'> {
-    const pieces = this.pieces.flat();
-    const good = pieces.filter((piece) => !piece.fault);
-    const rejected = pieces.flatMap((piece) =>
-      piece.fault ? [rejectionOf(piece.index, piece.fault, this.encoder.id)] : [],
-    );
-    const embedding = new Float32Array(good.reduce((length, piece) => length + piece.embedding.length, 0));
-    let at = 0;
-    for (const piece of good) {
-      embedding.set(piece.embedding, at);
-      at += piece.embedding.length;
-    }
-    return {
-      dim: this.encoder.dim,
-      embedding,
-      accepted: good.map((piece) => piece.index),
-      rejections: [...this.rejections, ...rejected].sort((a, b) => a.index - b.index),
-      energies: 'node_energy' in this.encoder.outputs ? Float64Array.from(good, (piece) => piece.energy) : null,
-    };
   }
 }
 
@@ -294,24 +224,6 @@ export function structureEmbeddings(
     at += structures[index].atomicNumbers.length * result.dim;
     return result.embedding.subarray(start, at);
   });
-}
-
-function split(batch: GraphBatch, output: BatchOutput, dim: number): Piece[] {
-  return Array.from(batch.indices, (index, position) => ({
-    index,
-    embedding: output.embedding.subarray(batch.atomOffsets[position] * dim, batch.atomOffsets[position + 1] * dim),
-    energy: output.energies?.[position] ?? NaN,
-    fault: output.faults.find((fault) => fault.position === position),
-  }));
-}
-
-function rejectionOf(index: number, { code, atom }: OutputFault, id: string): ModelRejection {
-  const what = code === 'zero_norm_embedding' ? 'is zero, which has no cosine to any anchor' : 'holds NaN or infinity';
-  return {
-    index,
-    code,
-    message: `the embedding of atom ${atom} by ${id} ${what}; a finite, non-zero vector is needed`,
-  };
 }
 
 /** Errors cross the thread boundary as name and message; those the caller tells apart get their class back. */

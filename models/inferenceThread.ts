@@ -15,7 +15,7 @@ export interface InferenceThreadData {
 /** Argument of `run`. */
 export interface RunCall {
   encoder: Encoder;
-  batch: GraphBatch;
+  batches: GraphBatch[];
 }
 
 /** What is wrong with the output of one structure of a batch. */
@@ -75,27 +75,36 @@ function feedsOf(batch: GraphBatch): Record<string, Tensor> {
   return feeds;
 }
 
-const tasks = {
-  /** Runs one batch, loading the model first if this thread does not have it. */
-  async run({ encoder, batch }: RunCall): Promise<BatchOutput> {
-    const session = await sessionOf(encoder);
-    const feeds = feedsOf(batch);
-    const wanted = 'node_energy' in encoder.outputs ? ['node_embedding', 'node_energy'] : ['node_embedding'];
-    const started = performance.now();
-    const outputs = await session.run(feeds, wanted);
-    const runSeconds = (performance.now() - started) / 1000;
+async function runBatch(session: InferenceSession, encoder: Encoder, batch: GraphBatch): Promise<BatchOutput> {
+  const feeds = feedsOf(batch);
+  const wanted = 'node_energy' in encoder.outputs ? ['node_embedding', 'node_energy'] : ['node_embedding'];
+  const started = performance.now();
+  const outputs = await session.run(feeds, wanted);
+  const runSeconds = (performance.now() - started) / 1000;
 
-    const atoms = batch.atomOffsets.at(-1)!;
-    const { node_embedding: node, node_energy: nodeEnergy } = outputs;
-    if (node?.dims.length !== 2 || node.dims[0] !== atoms || node.dims[1] !== encoder.dim) {
-      throw new ModelRefused(
-        `models: '${encoder.id}' gave node_embedding [${node?.dims.join(', ')}], its card says [${atoms}, ${encoder.dim}]; correct embedding.dim or export it again`,
-      );
-    }
-    const embedding = node.data as Float32Array<ArrayBuffer>;
-    const energies = nodeEnergy ? sumByStructure(nodeEnergy.data as Float32Array, batch.atomOffsets) : null;
-    const output = { embedding, energies, faults: findFaults(embedding, encoder.dim, batch.atomOffsets), runSeconds };
-    return withTransfer(output, [embedding.buffer]);
+  const atoms = batch.atomOffsets.at(-1)!;
+  const { node_embedding: node, node_energy: nodeEnergy } = outputs;
+  if (node.dims.length !== 2 || node.dims[0] !== atoms || node.dims[1] !== encoder.dim) {
+    throw new ModelRefused(
+      `models: '${encoder.id}' gave node_embedding [${node.dims.join(', ')}], its card says [${atoms}, ${encoder.dim}]; ` +
+        'correct embedding.dim or export it again',
+    );
+  }
+  const embedding = node.data as Float32Array<ArrayBuffer>;
+  const energies = nodeEnergy ? sumByStructure(nodeEnergy.data as Float32Array, batch.atomOffsets) : null;
+  return { embedding, energies, faults: findFaults(embedding, encoder.dim, batch.atomOffsets), runSeconds };
+}
+
+const tasks = {
+  /** Runs batches one after the other, loading the model first if this thread does not have it. */
+  async run({ encoder, batches }: RunCall): Promise<BatchOutput[]> {
+    const session = await sessionOf(encoder);
+    const outputs: BatchOutput[] = [];
+    for (const batch of batches) outputs.push(await runBatch(session, encoder, batch));
+    return withTransfer(
+      outputs,
+      outputs.map(({ embedding }) => embedding.buffer),
+    );
   },
 };
 /** Tasks of an inference thread. */
