@@ -20,6 +20,14 @@ export interface RunFailure {
   message: string;
 }
 
+/** What a run that did not end well leaves in its output. */
+export interface RunRecord {
+  stage: string;
+  snapshot: string | null;
+  /** Counts by reason code and the first rows, when the quarantine limit ended the run. */
+  quarantine: { codes: Record<string, number>; rows: { source: string; code: string; message: string }[] } | null;
+}
+
 /** How a run ended. */
 export type RunOutcome = RunSummary | RunFailure;
 

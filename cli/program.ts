@@ -1,15 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ApplicationFailure } from '@temporalio/common';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { EXIT, QUEUE_ROLES, type QueueRole } from '../config/names.js';
 import { InvalidSpec } from '../config/runSpec.js';
 import { settingsReference } from '../config/settings.js';
 import { packageRoot } from '../infra/toolchain.js';
+import { ModelConflict } from '../datasets/claim.js';
 import { StoreRefused } from '../datasets/store/objectStore.js';
 import { ModelRefused } from '../models/card.js';
 import { PROVIDERS } from '../models/graphBatch.js';
 import type { DoctorOptions } from './commands/doctor.js';
 import type { ModelsOptions, ModelsVerifyOptions } from './commands/models.js';
+import type { PlanOptions } from './commands/plan.js';
 import type { RunOptions } from './commands/run.js';
 import type { ScheduleCreateOptions } from './commands/schedule.js';
 import type { Context } from './context.js';
@@ -48,7 +51,8 @@ function explain(error: unknown): { message: string; code: number; stack?: strin
   if (error instanceof Refusal) return { message: error.message, code: error.exitCode };
   if (error instanceof InvalidSpec || error instanceof ModelRefused)
     return { message: error.message, code: EXIT.usage };
-  if (error instanceof StoreRefused) return { message: error.message, code: EXIT.failed };
+  if (error instanceof StoreRefused || error instanceof ModelConflict || error instanceof ApplicationFailure)
+    return { message: error.message, code: EXIT.failed };
   if (error instanceof Error) return { message: error.message, code: EXIT.failed, stack: error.stack };
   return { message: String(error), code: EXIT.failed };
 }
@@ -98,8 +102,9 @@ Examples:
     .command('plan <spec>')
     .description('what a run would compute and what is there already, with the reason; changes nothing')
     .addOption(json())
+    .option('--replace', 'as koine run --replace would')
     .option('--name <name>', "instead of the spec's name")
-    .action(async (spec: string, options: { json?: boolean; name?: string }) =>
+    .action(async (spec: string, options: PlanOptions) =>
       done(await (await import('./commands/plan.js')).plan(context, spec, options)),
     );
   const RUN = '<run>';
@@ -162,6 +167,14 @@ Examples:
     .addOption(json())
     .action(async (id: string, options: ModelsVerifyOptions) =>
       done(await (await import('./commands/models.js')).verify(context, id, options)),
+    );
+
+  program
+    .command('verify <dataset>')
+    .description('check a dataset from its catalog down: digests, schemas, row counts, references between tables')
+    .addOption(json())
+    .action(async (dataset: string, options: { json?: boolean }) =>
+      done(await (await import('./commands/verify.js')).verify(context, dataset, options)),
     );
 
   // --- operation --------------------------------------------------------------------------------

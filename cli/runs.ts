@@ -6,10 +6,12 @@ import { EXIT, taskQueue } from '../config/names.js';
 import type { RunSpec } from '../config/runSpec.js';
 import { canonicalJsonBytes } from '../datasets/canonicalJson.js';
 import { digestJson } from '../datasets/digest.js';
-import { StoreRefused } from '../datasets/store/objectStore.js';
+import * as keys from '../datasets/keys.js';
+import { ObjectNotFound, StoreRefused } from '../datasets/store/objectStore.js';
 import { openStore } from '../datasets/store/open.js';
 import type { alignDatabase, AlignInput } from '../workflows/alignDatabase.js';
 import { searchAttributes } from '../workflows/searchAttributes.js';
+import type { RunRecord } from './outcome.js';
 import { Refusal } from './refusal.js';
 
 /** Handle of an alignment run. */
@@ -26,6 +28,8 @@ export interface ListedRun {
   run_id: string;
   name: string;
   workflow_id: string;
+  /** Temporal's id of this execution: a workflow id is used again when the same request runs again. */
+  execution: string;
   /** `running`, `completed`, `failed`, `canceled`, `terminated`, `timed_out`. */
   status: string;
   stage: string;
@@ -33,6 +37,9 @@ export interface ListedRun {
   closed: Date | null;
   output: string;
 }
+
+/** What names a run, and where its data are. */
+export type RunIds = Pick<ListedRun, 'run_id' | 'workflow_id' | 'output'>;
 
 /** `<name>-<UTC yyyymmddThhmmss>-<4 hex>`: sorts by time, unique for two starts in one second. */
 export function newRunId(name: string, now = new Date()): string {
@@ -52,7 +59,7 @@ export function workflowIdOf(name: string, requestDigest: string): string {
 export async function writeRequest(spec: RunSpec, replace: boolean): Promise<{ key: string; digest: string }> {
   const document = { spec, replace };
   const digest = digestJson(document);
-  const key = `requests/${digest}.json`;
+  const key = keys.document('requests', digest);
   try {
     await openStore(spec.output).putIfAbsent(key, canonicalJsonBytes(document));
   } catch (error) {
@@ -61,6 +68,17 @@ export async function writeRequest(spec: RunSpec, replace: boolean): Promise<{ k
     throw error;
   }
   return { key, digest };
+}
+
+/** What a run that did not end well left in its output; undefined if it did not come to that. */
+export async function readRecord({ run_id, output }: RunIds): Promise<RunRecord | undefined> {
+  try {
+    const bytes = await openStore(output).get(keys.runRecord(run_id));
+    return JSON.parse(Buffer.from(bytes).toString('utf8')) as RunRecord;
+  } catch (error) {
+    if (error instanceof ObjectNotFound) return undefined;
+    throw error;
+  }
 }
 
 /** What Temporal needs to start a run besides its id. */
@@ -129,7 +147,7 @@ export async function findRun(client: Client, text: string): Promise<{ handle: R
         (known.length > 0 ? ` (recent names: ${known.join(', ')})` : ' (this server has no runs yet)'),
     );
   }
-  return { handle: client.workflow.getHandle<typeof alignDatabase>(run.workflow_id), run };
+  return { handle: client.workflow.getHandle<typeof alignDatabase>(run.workflow_id, run.execution), run };
 }
 
 async function byWorkflowId(client: Client, text: string): Promise<ListedRun | undefined> {
@@ -143,7 +161,7 @@ async function byWorkflowId(client: Client, text: string): Promise<ListedRun | u
 }
 
 async function byRunId(client: Client, text: string): Promise<ListedRun | undefined> {
-  const name = /^(.+)-\d{8}T\d{6}-[0-9a-f]{4}$/.exec(text)?.[1];
+  const name = /^(.+)-(\d{8}T\d{6}-[0-9a-f]{4}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/.exec(text)?.[1];
   if (!name) return undefined;
   const runs = await listRuns(client, `RunName = ${quoted(name)}`, SEARCHED);
   return runs.find((run) => run.run_id === text);
@@ -161,14 +179,17 @@ function quoted(text: string): string {
 function listed(
   execution: Pick<
     WorkflowExecutionInfo,
-    'workflowId' | 'memo' | 'status' | 'typedSearchAttributes' | 'startTime' | 'closeTime'
+    'workflowId' | 'runId' | 'memo' | 'status' | 'typedSearchAttributes' | 'startTime' | 'closeTime'
   >,
 ): ListedRun {
   const memo = (execution.memo ?? {}) as Partial<RunMemo>;
+  const name = keyword(execution.typedSearchAttributes, 'RunName');
   return {
-    run_id: memo.runId || execution.workflowId.split('/').at(-1) || execution.workflowId,
-    name: keyword(execution.typedSearchAttributes, 'RunName'),
+    // A scheduled run names itself after its execution.
+    run_id: memo.runId || `${name}-${execution.runId}`,
+    name,
     workflow_id: execution.workflowId,
+    execution: execution.runId,
     status: execution.status.name.toLowerCase(),
     stage: keyword(execution.typedSearchAttributes, 'Stage'),
     started: execution.startTime,

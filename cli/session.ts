@@ -15,7 +15,8 @@ export async function withSession<T>(
   work: (session: Session, stopped: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const settings = context.settings();
-  installRuntime(settings);
+  // The SDK's native runtime is for workers; without any it would keep the process from ending.
+  if (options.workers && settings.embedded) installRuntime(settings);
   let session: Session;
   try {
     session = await openSession(settings, {

@@ -1,5 +1,8 @@
-import type { RunSummary } from './outcome.js';
+import type { RunFailure, RunRecord, RunSummary } from './outcome.js';
 import { formatCount, formatSeconds, formatShare, formatTable } from './format.js';
+
+/** Quarantined structures named when they end a run; the record has more. */
+const SHOWN_ROWS = 5;
 
 /** A finished run in words: a table of models, the pairs, the cost, and how to open what it wrote. */
 export function describeSummary(summary: RunSummary): string[] {
@@ -35,4 +38,20 @@ export function describeSummary(summary: RunSummary): string[] {
     `  embeddings = pl.read_parquet("${folder}/embeddings/snapshot=${snapshot}/model=${models[0]?.id}/*.parquet")`,
     `  similarity = pl.read_parquet("${folder}/similarity/snapshot=${snapshot}/basis=${basis}/**/*.parquet")`,
   ];
+}
+
+/** A run that did not end well in words: why, where, and what it refused. */
+export function describeFailure({ status, message }: RunFailure, record: RunRecord | undefined): string[] {
+  const lines = [`${status.replace('_', ' ')}${record ? ` at stage ${record.stage}` : ''}: ${message}`];
+  if (!record?.quarantine) return lines;
+  const { codes, rows } = record.quarantine;
+  lines.push(
+    ...formatTable(
+      ['code', '>structures'],
+      Object.entries(codes).map(([code, n]) => [code, formatCount(n)]),
+    ),
+  );
+  for (const { source, code, message: why } of rows.slice(0, SHOWN_ROWS)) lines.push(`${source}: ${code}: ${why}`);
+  if (rows.length > SHOWN_ROWS) lines.push('...');
+  return lines;
 }

@@ -18,7 +18,7 @@ export function watch(context: Context, text: string, options: { json?: boolean 
     try {
       const outcome = await followRun(client, handle, display, stopped);
       display.end();
-      report(context, run, outcome, options.json ?? false);
+      await report(context, run, outcome, options.json ?? false);
       return exitCode(outcome.status);
     } finally {
       display.end();

@@ -4,10 +4,17 @@ import type { Context } from '../context.js';
 import { formatAmount, formatCount, formatTable } from '../format.js';
 import { readSpec } from './run.js';
 
+/** Options of `koine plan`. */
+export interface PlanOptions {
+  json?: boolean;
+  replace?: boolean;
+  name?: string;
+}
+
 /** `koine plan SPEC`: what a run would do and what is there already. */
-export async function plan(context: Context, specFile: string, options: { json?: boolean; name?: string }) {
+export async function plan(context: Context, specFile: string, options: PlanOptions): Promise<number> {
   const spec = await readSpec(context, specFile, options.name);
-  const preview = await previewRun(context.settings(), spec);
+  const preview = await previewRun(context.settings(), spec, options.replace);
   if (options.json) {
     context.console.answer(JSON.stringify(preview));
     return EXIT.done;

@@ -9,9 +9,9 @@ import { exitCode, type RunOutcome } from '../outcome.js';
 import { checkSpec } from '../preflight.js';
 import { progressDisplay } from '../progress.js';
 import { Refusal } from '../refusal.js';
-import { newRunId, startRun, workflowIdOf, writeRequest, type RunHandle } from '../runs.js';
+import { newRunId, readRecord, startRun, workflowIdOf, writeRequest, type RunHandle, type RunIds } from '../runs.js';
 import { withSession } from '../session.js';
-import { describeSummary } from '../summary.js';
+import { describeFailure, describeSummary } from '../summary.js';
 
 /** Options of `koine run`. */
 export interface RunOptions {
@@ -49,14 +49,14 @@ export async function run(context: Context, specFile: string, options: RunOption
     );
     console.say(joined ? `resuming run ${runId}, which does the same` : `run ${runId}`);
     console.say(`workflow ${handle.workflowId}${session.uiUrl ? `, ${uiLink(session, handle)}` : ''}`);
-    const ids = { run_id: runId, workflow_id: handle.workflowId };
+    const ids = { run_id: runId, workflow_id: handle.workflowId, output: spec.output };
     if (options.detach) {
-      if (options.json) console.answer(JSON.stringify({ ...ids, status: 'running', output: spec.output }));
+      if (options.json) console.answer(JSON.stringify({ ...ids, status: 'running' }));
       else console.say(`follow it with: koine watch ${runId}`);
       return EXIT.done;
     }
     const outcome = await followAndCancel(context, session, handle, stopped);
-    report(context, ids, outcome, options.json ?? false);
+    await report(context, ids, outcome, options.json ?? false);
     return exitCode(outcome.status);
   });
 }
@@ -73,16 +73,20 @@ export async function readSpec(context: Context, specFile: string, name?: string
   return spec;
 }
 
-/** Prints how a run ended: one JSON object on stdout, or words on stderr. */
-export function report(
-  { console }: Context,
-  ids: { run_id: string; workflow_id: string },
-  outcome: RunOutcome,
-  json: boolean,
-): void {
-  if (outcome.status === 'done') for (const line of ['', ...describeSummary(outcome)]) console.say(line);
-  else console.say(`${ids.run_id}: ${outcome.status.replace('_', ' ')}: ${outcome.message}`);
-  if (json) console.answer(JSON.stringify({ ...ids, ...outcome }));
+/** Prints how a run ended: words on stderr and, if asked for, one JSON object on stdout. */
+export async function report({ console }: Context, run: RunIds, outcome: RunOutcome, json: boolean): Promise<void> {
+  const ids = { run_id: run.run_id, workflow_id: run.workflow_id };
+  if (outcome.status === 'done') {
+    for (const line of ['', ...describeSummary(outcome)]) console.say(line);
+    if (json) console.answer(JSON.stringify(outcome));
+    return;
+  }
+  const record = await readRecord(run);
+  console.say(`${run.run_id}: ${describeFailure(outcome, record).join('\n  ')}`);
+  if (json) {
+    const { stage = null, snapshot = null, quarantine = null } = record ?? {};
+    console.answer(JSON.stringify({ ...ids, ...outcome, stage, snapshot, quarantine, output: run.output }));
+  }
 }
 
 /** Follows a run; the first Ctrl-C cancels it and waits for its end, the second leaves at once. */

@@ -6,9 +6,9 @@ import { askProgress } from '../follow.js';
 import { formatCount, formatSeconds, formatTable, formatTime } from '../format.js';
 import { failureOf, type RunOutcome } from '../outcome.js';
 import { itemNoun } from '../progress.js';
-import { findRun, listRuns, type ListedRun, type RunHandle } from '../runs.js';
+import { findRun, listRuns, readRecord, type ListedRun, type RunHandle } from '../runs.js';
 import { withSession } from '../session.js';
-import { describeSummary } from '../summary.js';
+import { describeFailure, describeSummary } from '../summary.js';
 
 /** `koine status [RUN]`: recent runs, or where one stands. */
 export function status(context: Context, text: string | undefined, options: { json?: boolean }): Promise<number> {
@@ -44,7 +44,12 @@ async function oneRun(
     ...head(run),
     ...(running && !progress ? ['no worker answers; the run goes on as soon as one is up'] : []),
     ...(progress ? describeProgress(progress) : []),
-    ...(outcome ? ['', ...(outcome.status === 'done' ? describeSummary(outcome) : [outcome.message])] : []),
+    ...(outcome
+      ? [
+          '',
+          ...(outcome.status === 'done' ? describeSummary(outcome) : describeFailure(outcome, await readRecord(run))),
+        ]
+      : []),
   ];
 }
 
