@@ -83,6 +83,7 @@ export interface PlannedModel {
   id: string;
   card_sha256: string;
   dim: number;
+  licence: string;
   identity: ModelIdentity;
 }
 

@@ -60,6 +60,7 @@ export async function planModels(runs: Runs, run: RunRef): Promise<PlannedModel[
         id,
         card_sha256: cardSha256,
         dim: card.embedding.dim,
+        licence: card.licence,
         identity: {
           onnx_sha256: onnxSha256,
           encoder_version: ENCODER_VERSION,

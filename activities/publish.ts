@@ -1,18 +1,14 @@
+import { croissant, datasetCard, type CardContent } from '../datasets/card.js';
 import type { PinnedBasis } from '../datasets/catalog.js';
 import { canonicalJsonBytes } from '../datasets/canonicalJson.js';
 import { commitRun } from '../datasets/commit.js';
 import { sha256Hex } from '../datasets/digest.js';
-import { readJson } from '../datasets/json.js';
+import { putIfChanged, readJson } from '../datasets/json.js';
 import * as keys from '../datasets/keys.js';
 import type { ObjectEntry, PartEntry, TableContent } from '../datasets/manifest.js';
 import { findReceipt } from '../datasets/receipts.js';
-import { anchorsTable } from '../datasets/tables/anchors.js';
-import { elementTransportTable } from '../datasets/tables/elementTransport.js';
+import { schemaOf } from '../datasets/tables/schemas.js';
 import { quarantineTable, type QuarantineRow } from '../datasets/tables/quarantine.js';
-import { similarityTable } from '../datasets/tables/similarity.js';
-import { similarityRowsTable } from '../datasets/tables/similarityRows.js';
-import { transportTable } from '../datasets/tables/transport.js';
-import { transportSummaryTable } from '../datasets/tables/transportSummary.js';
 import type { ModelParts, PlanDocument, RunFailure, RunRef, RunSummary } from './documents.js';
 import { embedReceipt } from './embed.js';
 import type { Work } from './heartbeat.js';
@@ -24,36 +20,6 @@ import { transportParams, type TransportReceipt } from './transport.js';
 
 /** Quarantine rows that a failed run's record keeps; the counts keep all. */
 const RECORDED_ROWS = 1000;
-
-/** Column types of the tables that are written from typed arrays; row-shaped tables describe themselves. */
-const VECTOR_SCHEMAS = {
-  structures: {
-    material_id: 'string',
-    structure_hash: 'string',
-    formula: 'string',
-    n_atoms: 'int32',
-    atomic_numbers: 'list<int32>',
-    lattice: 'fixed_size_list<float64>[9]',
-    fractional_coordinates: 'list<float64>',
-    space_group: 'int32',
-    orbits: 'list<int32>',
-    source: 'string',
-  },
-  embeddings: {
-    material_id: 'string',
-    atom_index: 'int32',
-    atomic_number: 'int32',
-    embedding: 'fixed_size_list<float32>',
-  },
-  anchor_vectors: { anchor: 'int32', vector: 'fixed_size_list<float32>' },
-  coordinates: {
-    material_id: 'string',
-    atom_index: 'int32',
-    atomic_number: 'int32',
-    coordinates: 'fixed_size_list<float32>',
-  },
-  structure_vectors: { material_id: 'string', n_atoms: 'int32', mean: 'fixed_size_list<float32>' },
-} as const;
 
 /** The publish stage: everything becomes visible at once, behind one manifest. */
 export function publishStage(runs: Runs) {
@@ -76,26 +42,27 @@ export function publishStage(runs: Runs) {
         if (rows.length > 0)
           quarantine.push(await putQuarantine(runs, run, snapshot.snapshot, 'embed', model, rows, work));
 
-      const tables: TableContent[] = [
-        { table: 'structures', schema: VECTOR_SCHEMAS.structures, parts: shardParts(runs, run, plan) },
-        vectorTable(
+      const all = (pick: (model: ModelParts) => PartEntry | PartEntry[]) => models.flatMap(pick);
+      const tables = [
+        tableOf('structures', await shardParts(runs, run, plan)),
+        tableOf(
           'embeddings',
-          models.flatMap((model) => model.embeddings),
+          all((model) => model.embeddings),
         ),
-        vectorTable(
+        tableOf('anchors', [await entryOf(runs, run, keys.anchors(basis), document.anchors.length, work)]),
+        tableOf(
           'anchor_vectors',
-          models.map((model) => model.anchor_vectors),
+          all((model) => model.anchor_vectors),
         ),
-        vectorTable(
+        tableOf(
           'coordinates',
-          models.flatMap((model) => model.coordinates),
+          all((model) => model.coordinates),
         ),
-        vectorTable(
+        tableOf(
           'structure_vectors',
-          models.flatMap((model) => model.structure_vectors),
+          all((model) => model.structure_vectors),
         ),
-        rowTable(anchorsTable, [await entryOf(runs, run, keys.anchors(basis), document.anchors.length, work)]),
-        rowTable(quarantineTable, quarantine),
+        tableOf('quarantine', quarantine),
         ...(await pairTables(runs, run, plan, basis, models, work)),
       ];
       const record = await documentEntry(runs, run, keys.basisRecord(basis), work);
@@ -119,6 +86,24 @@ export function publishStage(runs: Runs) {
         },
         { basis: pinned, signal: work.signal },
       );
+      const content: CardContent = {
+        name: spec.name,
+        snapshot: snapshot.snapshot,
+        manifest,
+        basis: pinned,
+        structures: snapshot.structures,
+        atoms: snapshot.atoms,
+        quarantined: countCodes(quarantined),
+        models: models.map(({ model, structures, atoms, quarantine: rows }) => {
+          const { licence, dim } = runs.planned(plan, model);
+          return { id: model, license: licence, dim, structures, atoms, quarantined: countCodes(rows) };
+        }),
+        tables: Object.fromEntries(
+          tables.map(({ table, parts }) => [table, parts.reduce((sum, { rows }) => sum + rows, 0)]),
+        ),
+      };
+      await putIfChanged(store, keys.CARD, Buffer.from(datasetCard(content), 'utf8'), work);
+      await putIfChanged(store, keys.CROISSANT, croissant(content), work);
       return { manifest };
     },
 
@@ -137,9 +122,7 @@ export function publishStage(runs: Runs) {
         for (let item = 0; item < plan.snapshot.shards; item++)
           rows = rows.concat((await embedReceipt(runs, run, plan, model, item, work)).quarantine);
       }
-      const codes: Record<string, number> = {};
-      for (const { code } of rows) codes[code] = (codes[code] ?? 0) + 1;
-      return { codes, rows: rows.slice(0, RECORDED_ROWS) };
+      return { codes: countCodes(rows), rows: rows.slice(0, RECORDED_ROWS) };
     },
   };
 }
@@ -149,23 +132,23 @@ function snapshotCounts({ snapshot }: PlanDocument) {
   return { structures, atoms, quarantined, duplicates, shards };
 }
 
-async function* shardParts(runs: Runs, run: RunRef, { snapshot }: PlanDocument): AsyncIterable<PartEntry> {
+async function shardParts(runs: Runs, run: RunRef, { snapshot }: PlanDocument): Promise<PartEntry[]> {
+  const parts: PartEntry[] = [];
   for (let item = 0; item < snapshot.shards; item++) {
     const { key, bytes, rows, sha256 } = await runs.shard(run, snapshot.snapshot, item);
-    yield { key, bytes, rows, sha256 };
+    parts.push({ key, bytes, rows, sha256 });
   }
+  return parts;
 }
 
-function vectorTable(table: keyof typeof VECTOR_SCHEMAS, parts: PartEntry[]): TableContent {
-  return { table, schema: VECTOR_SCHEMAS[table], parts };
+function tableOf(table: string, parts: PartEntry[]): TableContent & { parts: PartEntry[] } {
+  return { table, schema: schemaOf(table), parts };
 }
 
-function rowTable(
-  table: { name: string; columns: Record<string, { type: string }> },
-  parts: PartEntry[],
-): TableContent {
-  const schema = Object.fromEntries(Object.entries(table.columns).map(([name, { type }]) => [name, type]));
-  return { table: table.name, schema, parts };
+function countCodes(rows: readonly QuarantineRow[]): Record<string, number> {
+  const codes: Record<string, number> = {};
+  for (const { code } of rows) codes[code] = (codes[code] ?? 0) + 1;
+  return codes;
 }
 
 async function putQuarantine(
@@ -188,7 +171,7 @@ async function pairTables(
   basis: string,
   models: readonly ModelParts[],
   work: Work,
-): Promise<TableContent[]> {
+) {
   const store = runs.store(run);
   const byName = new Map(models.map((model) => [model.model, model]));
   const similarity: SimilarityReceipt['outputs'][] = [];
@@ -208,28 +191,14 @@ async function pairTables(
     transport.push(await receiptOf<TransportReceipt>('transport', transportParams(plan), item));
     work.beat({ pair: item });
   }
-  return [
-    rowTable(
-      similarityTable,
-      similarity.map((outputs) => outputs.similarity),
-    ),
-    rowTable(
-      similarityRowsTable,
-      similarity.map((outputs) => outputs.similarity_rows),
-    ),
-    rowTable(
-      transportTable,
-      transport.map((outputs) => outputs.transport),
-    ),
-    rowTable(
-      transportSummaryTable,
-      transport.map((outputs) => outputs.transport_summary),
-    ),
-    rowTable(
-      elementTransportTable,
-      transport.map((outputs) => outputs.element_transport),
-    ),
-  ];
+  const tables = (outputs: Record<string, PartEntry>[]) =>
+    Object.keys(outputs[0] ?? {}).map((table) =>
+      tableOf(
+        table,
+        outputs.map((parts) => parts[table]!),
+      ),
+    );
+  return [...tables(similarity), ...tables(transport)];
 }
 
 async function documentEntry(runs: Runs, run: RunRef, key: string, work: Work): Promise<ObjectEntry> {

@@ -51,7 +51,7 @@ export const EXIT = { done: 0, failed: 1, usage: 2, quarantineLimit: 3, cancelle
 
 /** Shards per range workflow: about 6 events a shard keeps one range near 3,000 events. */
 export const SHARDS_PER_RANGE = 500;
-/** Events after which a range continues as new: the drained window must still fit under the server's 4,096. */
-export const HISTORY_EVENT_BUDGET = 2_500;
+/** Events after which a range continues as new: a worker that picks it up replays at most these and one window. */
+export const HISTORY_EVENT_BUDGET = 1_000;
 /** Partial statistics merged by one activity. */
 export const MERGE_FAN_IN = 64;

@@ -7,14 +7,23 @@ export async function readJson<T>(store: ObjectStore, key: string, options: Stor
   return stored && (JSON.parse(Buffer.from(stored.bytes).toString('utf8')) as T);
 }
 
-/** Writes a JSON object in canonical form; one that is there already with the same content is left untouched. */
+/** Writes a JSON object in canonical form, if it changed. */
 export async function writeJson(
   store: ObjectStore,
   key: string,
   value: unknown,
   options: StoreOptions = {},
 ): Promise<void> {
-  const bytes = canonicalJsonBytes(value);
+  await putIfChanged(store, key, canonicalJsonBytes(value), options);
+}
+
+/** Writes an object; one that is there already with the same bytes is left untouched. */
+export async function putIfChanged(
+  store: ObjectStore,
+  key: string,
+  bytes: Uint8Array,
+  options: StoreOptions = {},
+): Promise<void> {
   const present = await store.getWithEtag(key, options);
   if (!present || Buffer.compare(present.bytes, bytes) !== 0) await store.put(key, bytes, options);
 }
