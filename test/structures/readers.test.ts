@@ -348,13 +348,15 @@ describe('extended XYZ', () => {
       /4 atoms; at most 3/,
     ],
   ])('%s is one rejection, and the next frame is read', async (_, bad, code, message) => {
-    const { items } = await readBytes('a.xyz', frame('id=first') + bad + frame('id=last'), { maxAtoms: 3 });
-    expect(items.map((item) => ('structure' in item ? item.structure.materialId : item.rejection.code))).toEqual([
-      'first',
-      code,
-      'last',
-    ]);
-    if ('rejection' in items[1]) expect(items[1].rejection.message).toMatch(message);
+    for (const chunk of [1 << 16, 5]) {
+      const { items } = await readBytes('a.xyz', frame('id=first') + bad + frame('id=last'), { maxAtoms: 3, chunk });
+      expect(items.map((item) => ('structure' in item ? item.structure.materialId : item.rejection.code))).toEqual([
+        'first',
+        code,
+        'last',
+      ]);
+      if ('rejection' in items[1]) expect(items[1].rejection.message).toMatch(message);
+    }
   });
 });
 
