@@ -242,6 +242,10 @@ export const PROTOTYPES = {
     [A, 1 / 2, 1 / 2, 1 / 2], [B, 1 / 4, 1 / 4, 1 / 4], [C, 0, 0, 0],
   ]), // C1_b, the middle element on the site with eight neighbours
   // prettier-ignore
+  'nowotny-juza': rigidCubic(216, [1, 1, 1], 'F', [
+    [A, 1 / 2, 1 / 2, 1 / 2], [B, 0, 0, 0], [C, 1 / 4, 1 / 4, 1 / 4],
+  ]), // C1_b, the anion on the site with eight neighbours
+  // prettier-ignore
   chalcopyrite: tetragonalType(122, [1, 1, 2], ['x'], (x) => [
     [A, 0, 0, 0], [A, 0, 1 / 2, 1 / 4], [B, 0, 0, 1 / 2], [B, 0, 1 / 2, 3 / 4],
     [C, x, 1 / 4, 1 / 8], [C, -x, 3 / 4, 1 / 8], [C, 3 / 4, x, 7 / 8], [C, 1 / 4, -x, 7 / 8],
