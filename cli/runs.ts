@@ -30,7 +30,7 @@ export interface ListedRun {
   workflow_id: string;
   /** Temporal's id of this execution: a workflow id is used again when the same request runs again. */
   execution: string;
-  /** `running`, `completed`, `failed`, `canceled`, `terminated`, `timed_out`. */
+  /** `running`, `completed`, `failed`, `cancelled`, `terminated`, `timed_out`. */
   status: string;
   stage: string;
   started: Date;
