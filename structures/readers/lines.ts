@@ -29,19 +29,12 @@ export class LineReader {
     return line.endsWith('\r') ? line.slice(0, -1) : line;
   }
 
-  /** Puts the line just read back, so that `next` returns it again. */
+  /** Puts the line that `next` has just returned back, so that it returns it again. */
   unread(): void {
     this.#next--;
   }
 
-  /** Ends the underlying stream early. */
-  async close(): Promise<void> {
-    await this.#chunks.return?.();
-  }
-
   async #fill(): Promise<void> {
-    // The last line read stays, for unread().
-    const kept = this.#lines.slice(Math.max(0, this.#next - 1), this.#next);
     const chunk = await this.#chunks.next();
     const done = chunk.done === true;
     const text = this.#rest + (done ? this.#decoder.decode() : this.#decoder.decode(chunk.value, { stream: true }));
@@ -60,8 +53,8 @@ export class LineReader {
       if (this.#overlong) lines.push(OVERLONG);
       else if (this.#rest !== '') lines.push(this.#rest);
     }
-    this.#lines = [...kept, ...lines];
-    this.#next = kept.length;
+    this.#lines = lines;
+    this.#next = 0;
   }
 }
 
