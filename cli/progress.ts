@@ -163,7 +163,8 @@ function drawBar(row: StageProgress, rates: { items: number; structures: number 
   const counts = [`${formatCount(tally.done)} of ${formatAmount(total, itemNoun(row.stage))}`];
   if (tally.quarantined > 0) counts.push(`${formatCount(tally.quarantined)} quarantined`);
   if (rates && rates.structures >= 1) counts.push(`${formatCount(Math.round(rates.structures))} structures/s`);
-  if (rates && rates.items > 0) counts.push(`${formatSeconds((total - tally.done) / rates.items)} left`);
+  if (rates && rates.items > 0 && tally.done < total)
+    counts.push(`${formatSeconds((total - tally.done) / rates.items)} left`);
   const label = nameOf(row)
     .slice(0, LABEL_CELLS)
     .padEnd(Math.min(LABEL_CELLS, Math.floor(width / 3)));

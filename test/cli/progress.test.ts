@@ -31,7 +31,7 @@ function display(options: { interactive: boolean; columns?: number }) {
   return {
     console,
     shown,
-    at(seconds: number, answer: RunProgress) {
+    at: (seconds: number, answer: RunProgress) => {
       now = seconds;
       console.said = '';
       shown.update(answer);
