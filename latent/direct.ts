@@ -345,7 +345,7 @@ export interface DirectResult {
 /**
  * DIRECT on rows x [n, d] in memory. With `centre: 'maml-compat'` the anchors are those that maml's `DIRECTSampler` takes of the same
  * rows in the same order, up to what maml leaves to rounding: which of two rows equally far from a centre, and which of two leaves is last
- * (see `split` in birch.ts).
+ * (see `split` in birch.ts); and up to `MOST_LEAVES` leaves, where maml's quadratic memory ends too.
  * @param ids decide ties; rows count in order when left out
  */
 export async function direct(

@@ -1,10 +1,24 @@
 import { normalFrom, seededRandom } from '../../latent/random.js';
 
-/** Rows [n, dim] of a seeded mixture of `clusters` Gaussians with uneven sizes, like the elements of a database. */
-export function mixtureRows(n: number, dim: number, clusters: number, spread: number, seed: number): Float32Array {
-  const random = seededRandom(seed);
-  const normal = normalFrom(random);
+/**
+ * Rows [n, dim] of a seeded mixture of `clusters` Gaussians with uneven sizes, like the elements of a database.
+ * @param shard other rows of the same mixture
+ */
+export function mixtureRows(
+  n: number,
+  dim: number,
+  clusters: number,
+  spread: number,
+  seed: number,
+  shard?: number,
+): Float32Array {
+  let random = seededRandom(seed);
+  let normal = normalFrom(random);
   const centres = Float64Array.from({ length: clusters * dim }, normal);
+  if (shard !== undefined) {
+    random = seededRandom(1000 * seed + shard);
+    normal = normalFrom(random);
+  }
   const x = new Float32Array(n * dim);
   for (let row = 0; row < n; row++) {
     const cluster = Math.floor(clusters * random() ** 2);

@@ -63,7 +63,8 @@ describeShared('real embeddings', () => {
   let references: Reference[];
   beforeAll(() => {
     const files = models.map((model) => sharedPath(`models/${model}/reference-dev.npz`));
-    const options = { maxBuffer: 1 << 28, encoding: 'utf8' } as const;
+    const env = { ...process.env, OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1' };
+    const options = { maxBuffer: 1 << 28, encoding: 'utf8', env } as const;
     references = JSON.parse(
       execFileSync(referencePython(), ['-W', 'ignore', '-c', reference, ...files], options),
     ) as Reference[];
