@@ -11,9 +11,9 @@ export function atomIds({
     atomIndices: new Int32Array(atomicNumbers.length),
   };
   materialIds.forEach((id, s) => {
-    for (let row = offsets[s]!; row < offsets[s + 1]!; row++) {
+    for (let row = offsets[s]; row < offsets[s + 1]; row++) {
       ids.materialIds[row] = id;
-      ids.atomIndices[row] = row - offsets[s]!;
+      ids.atomIndices[row] = row - offsets[s];
     }
   });
   return ids;

@@ -211,17 +211,17 @@ async function unusable(runs: Runs, run: RunRef, item: number, work: Work): Prom
 function without(rows: AtomVectors, excluded: ReadonlySet<string>): AtomVectors {
   if (!rows.materialIds.some((id) => excluded.has(id))) return rows;
   const { dim } = rows;
-  const kept = rows.materialIds.map((_, s) => s).filter((s) => !excluded.has(rows.materialIds[s]!));
+  const kept = rows.materialIds.map((_, s) => s).filter((s) => !excluded.has(rows.materialIds[s]));
   const offsets = new Int32Array(kept.length + 1);
-  kept.forEach((s, i) => (offsets[i + 1] = offsets[i]! + rows.offsets[s + 1]! - rows.offsets[s]!));
-  const vectors = new Float32Array(offsets[kept.length]! * dim);
-  const atomicNumbers = new Int32Array(offsets[kept.length]!);
+  kept.forEach((s, i) => (offsets[i + 1] = offsets[i] + rows.offsets[s + 1] - rows.offsets[s]));
+  const vectors = new Float32Array(offsets[kept.length] * dim);
+  const atomicNumbers = new Int32Array(offsets[kept.length]);
   kept.forEach((s, i) => {
-    const [from, to] = [rows.offsets[s]!, rows.offsets[s + 1]!];
-    vectors.set(rows.vectors.subarray(from * dim, to * dim), offsets[i]! * dim);
+    const [from, to] = [rows.offsets[s], rows.offsets[s + 1]];
+    vectors.set(rows.vectors.subarray(from * dim, to * dim), offsets[i] * dim);
     atomicNumbers.set(rows.atomicNumbers.subarray(from, to), offsets[i]);
   });
-  return { materialIds: kept.map((s) => rows.materialIds[s]!), offsets, atomicNumbers, vectors, dim };
+  return { materialIds: kept.map((s) => rows.materialIds[s]), offsets, atomicNumbers, vectors, dim };
 }
 
 /** What a shard nominates from, and the key of the outcome. */
@@ -291,7 +291,7 @@ async function policyAnchors(runs: Runs, run: RunRef, plan: PlanDocument, work: 
   const sample = mergeLowestRanked(ranked, Math.min(held, POLICY_SAMPLE));
   const vectors = sample.map(({ vector }) => vector);
   const picked = await runs.deps.compute.call('spreadAnchors', { vectors, method, anchors: count, seed }, work);
-  return Array.from(picked, (row) => atomId(sample[row]!));
+  return Array.from(picked, (row) => atomId(sample[row]));
 }
 
 function atomId({ materialId, atomIndex }: AtomId): AtomId {

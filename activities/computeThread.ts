@@ -90,7 +90,7 @@ const tasks = {
     anchors: number;
     seed: number;
   }) => {
-    const dim = task.vectors[0]!.length;
+    const dim = task.vectors[0].length;
     const units = matrix(new Float64Array(task.vectors.length * dim), task.vectors.length, dim);
     task.vectors.forEach((vector, row) => {
       const norm = Math.hypot(...vector);
@@ -127,7 +127,7 @@ const tasks = {
     const k = anchors.length / dim;
     const centre = centred ? { centre: meanRow(anchors, k, dim) } : {};
     const coordinates = await cosinesToAnchors(x, anchors, dim, centre);
-    const counts = Array.from({ length: offsets.length - 1 }, (_, s) => offsets[s + 1]! - offsets[s]!);
+    const counts = Array.from({ length: offsets.length - 1 }, (_, s) => offsets[s + 1] - offsets[s]);
     const means = structureMeans(coordinates, k, counts);
     return { coordinates, means, anchors: k };
   },

@@ -57,10 +57,10 @@ export function embedStage(runs: Runs) {
         onProgress: (done) => work.beat({ structures: done }),
       });
       const quarantine = result.rejections.map(({ index, code, message }): QuarantineRow => {
-        const { materialId, source } = structures[index]!;
+        const { materialId, source } = structures[index];
         return { material_id: materialId, source, stage: 'embed', model: planned.id, code, message };
       });
-      const accepted = result.accepted.map((index) => structures[index]!);
+      const accepted = result.accepted.map((index) => structures[index]);
       const receipt: EmbedReceipt = {
         outputs: { embeddings: null, moments: null },
         structures: accepted.length,

@@ -18,7 +18,7 @@ export function pairNames(plan: PlanDocument, item: number): [a: string, b: stri
   let rest = item;
   for (let i = 0; i < plan.models.length; i++) {
     const partners = plan.models.length - 1 - i;
-    if (rest < partners) return [plan.models[i]!.id, plan.models[i + 1 + rest]!.id];
+    if (rest < partners) return [plan.models[i].id, plan.models[i + 1 + rest].id];
     rest -= partners;
   }
   throw new RangeError(`activities: ${plan.models.length} models have no pair ${item}`);
@@ -34,8 +34,8 @@ export async function readPair(
   work: Work,
 ): Promise<Pair> {
   const [a, b] = await Promise.all(pairNames(plan, item).map((name) => modelParts(runs, run, basis, name, work)));
-  const excluded = new Set([...a!.quarantine, ...b!.quarantine].map((row) => row.material_id));
-  return { a: a!, b: b!, excluded };
+  const excluded = new Set([...a.quarantine, ...b.quarantine].map((row) => row.material_id));
+  return { a: a, b: b, excluded };
 }
 
 /** Where the tables of a pair lie. */

@@ -44,7 +44,7 @@ export function anchorCount({ basis }: RunSpec): number {
 
 /** The model whose embeddings choose the anchors. */
 export function referenceModel({ basis, models }: RunSpec): string {
-  return basis.reference_model ?? models[0]!;
+  return basis.reference_model ?? models[0];
 }
 
 /** The models of a request with everything their embeddings depend on. @throws a final failure for an unknown model */

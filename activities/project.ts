@@ -50,18 +50,18 @@ export function projectStage(runs: Runs) {
         const rows = decodeEmbeddings(await store.get(embeddings.key, work));
         const at = new Map(rows.materialIds.map((id, s) => [id, s]));
         for (const anchor of [...missing]) {
-          const { material_id, atom_index } = anchors[anchor]!;
+          const { material_id, atom_index } = anchors[anchor];
           const structure = at.get(material_id);
           if (structure === undefined) continue;
-          const row = rows.offsets[structure]! + atom_index;
-          if (row >= rows.offsets[structure + 1]!) continue;
+          const row = rows.offsets[structure] + atom_index;
+          if (row >= rows.offsets[structure + 1]) continue;
           vectors.set(rows.vectors.subarray(row * dim, (row + 1) * dim), anchor * dim);
           missing.delete(anchor);
         }
         work.beat({ shard: item });
       }
       if (missing.size > 0) {
-        const names = [...missing].map((anchor) => `${anchors[anchor]!.material_id}:${anchors[anchor]!.atom_index}`);
+        const names = [...missing].map((anchor) => `${anchors[anchor].material_id}:${anchors[anchor].atom_index}`);
         throw invalidInput(
           `model ${model} has no embedding of ${missing.size} of ${anchors.length} anchors of basis ${basis} ` +
             `(${names.slice(0, 5).join(', ')}): their structures left the sources or the model refuses them; ` +
@@ -122,7 +122,7 @@ export function projectStage(runs: Runs) {
           rows.atomicNumbers.length,
           work,
         );
-        const atomCounts = Int32Array.from(rows.materialIds, (_, s) => rows.offsets[s + 1]! - rows.offsets[s]!);
+        const atomCounts = Int32Array.from(rows.materialIds, (_, s) => rows.offsets[s + 1] - rows.offsets[s]);
         receipt.outputs.structure_vectors = await runs.putPart(
           run,
           structuresKey,

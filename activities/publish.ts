@@ -182,8 +182,8 @@ async function pairTables(
     item: number,
   ) => {
     const [a, b] = pairNames(plan, item).map((name) => byName.get(name)!);
-    const receipt = await findReceipt<R>(store, stage, pairKey(plan, basis, params, a!, b!), work);
-    if (!receipt) throw new Error(`activities: ${stage} of ${a!.model} and ${b!.model} is missing`);
+    const receipt = await findReceipt<R>(store, stage, pairKey(plan, basis, params, a, b), work);
+    if (!receipt) throw new Error(`activities: ${stage} of ${a.model} and ${b.model} is missing`);
     return receipt.outputs as R['outputs'];
   };
   for (let item = 0; item < (models.length * (models.length - 1)) / 2; item++) {
@@ -195,7 +195,7 @@ async function pairTables(
     Object.keys(outputs[0] ?? {}).map((table) =>
       tableOf(
         table,
-        outputs.map((parts) => parts[table]!),
+        outputs.map((parts) => parts[table]),
       ),
     );
   return [...tables(similarity), ...tables(transport)];

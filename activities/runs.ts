@@ -22,10 +22,10 @@ import { invalidInput } from './failures.js';
 
 /** What activities are made of; wired in `workers/`. */
 export interface ActivityDependencies {
-  openStore(url: string): ObjectStore;
-  openModels(locations: readonly string[]): ModelStore;
+  openStore: (url: string) => ObjectStore;
+  openModels: (locations: readonly string[]) => ModelStore;
   /** The pool for a provider; throws `ProviderUnavailable` where there is none. */
-  inference(provider: Provider): InferencePool;
+  inference: (provider: Provider) => InferencePool;
   compute: ThreadPool<ComputeTasks>;
 }
 

@@ -59,7 +59,7 @@ export class Samples {
     return {
       rows,
       rounds,
-      atomicNumbers: Int32Array.from(rows, ({ atomIndex }, i) => structures[i]!.atomicNumbers[atomIndex]!),
+      atomicNumbers: Int32Array.from(rows, ({ atomIndex }, i) => structures[i].atomicNumbers[atomIndex]),
       shards: Int32Array.from(structures, ({ shard }) => shard),
     };
   }
@@ -73,19 +73,19 @@ export class Samples {
     work: Work,
   ): Promise<{ vectors: Float32Array<ArrayBuffer>; dim: number }> {
     const entries = new Map(model[space].map((entry) => [shardOf(entry.key), entry]));
-    const order = Int32Array.from(wanted, (_, row) => row).sort((a, b) => shards[a]! - shards[b]! || a - b);
+    const order = Int32Array.from(wanted, (_, row) => row).sort((a, b) => shards[a] - shards[b] || a - b);
     let vectors: Float32Array<ArrayBuffer> | undefined;
     let dim = 0;
     for (const row of order) {
-      const { materialId, atomIndex } = wanted[row]!;
-      const entry = entries.get(shards[row]!);
+      const { materialId, atomIndex } = wanted[row];
+      const entry = entries.get(shards[row]);
       const { rows, at } = entry ? await this.part(run, space, entry, work) : { rows: undefined, at: undefined };
       const structure = at?.get(materialId);
       if (!rows || structure === undefined)
         throw new Error(`activities: ${model.model} has no ${space} of ${materialId}`);
       dim = rows.dim;
       vectors ??= new Float32Array(wanted.length * dim);
-      const from = (rows.offsets[structure]! + atomIndex) * dim;
+      const from = (rows.offsets[structure] + atomIndex) * dim;
       vectors.set(rows.vectors.subarray(from, from + dim), row * dim);
     }
     return { vectors: vectors ?? new Float32Array(0), dim };

@@ -38,7 +38,7 @@ const MAX_SHARD_ATOMS = 65_536;
 export function placeStructures(chunks: readonly ChunkColumns[], meanStructures: number) {
   const all: Placement[] = [];
   chunks.forEach(({ ids }, chunk) => ids.forEach((_, row) => all.push({ chunk, row })));
-  const id = ({ chunk, row }: Placement) => chunks[chunk]!.ids[row]!;
+  const id = ({ chunk, row }: Placement) => chunks[chunk].ids[row];
   all.sort((a, b) => compareCodePoints(id(a), id(b)) || a.chunk - b.chunk || a.row - b.row);
 
   const minimum = Math.max(1, Math.floor(meanStructures / 4));
@@ -53,19 +53,19 @@ export function placeStructures(chunks: readonly ChunkColumns[], meanStructures:
   let last: Placement | undefined;
   const cut = () => {
     if (rows.length === 0) return;
-    const content = sha256Hex(rows.map(({ chunk, row }) => chunks[chunk]!.contents[row]!).join('\n'));
+    const content = sha256Hex(rows.map(({ chunk, row }) => chunks[chunk].contents[row]).join('\n'));
     shards.push({ rows, content, atoms: shardAtoms });
     rows = [];
     shardAtoms = 0;
   };
   for (const next of all) {
-    const columns = chunks[next.chunk]!;
+    const columns = chunks[next.chunk];
     if (last && id(last) === id(next)) {
-      if (chunks[last.chunk]!.hashes[last.row] === columns.hashes[next.row]) repetitions++;
+      if (chunks[last.chunk].hashes[last.row] === columns.hashes[next.row]) repetitions++;
       else conflicts.push(next);
       continue;
     }
-    const size = columns.atoms[next.row]!;
+    const size = columns.atoms[next.row];
     if (rows.length > 0 && shardAtoms + size > MAX_SHARD_ATOMS) cut();
     rows.push(next);
     shardAtoms += size;

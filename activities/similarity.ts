@@ -59,8 +59,8 @@ export function similarityStage(runs: Runs, samples: Samples) {
         work.beat({ draw });
       }
       const rows = SPACES.flatMap((space) =>
-        compared.get(space)![0]!.map(({ metric, n }, m): SimilarityRow => {
-          const estimates = compared.get(space)!.map((draw) => draw[m]!);
+        compared.get(space)![0].map(({ metric, n }, m): SimilarityRow => {
+          const estimates = compared.get(space)!.map((draw) => draw[m]);
           return {
             model_a: a.model,
             model_b: b.model,

@@ -143,8 +143,8 @@ export function snapshotStage(runs: Runs) {
         conflicting.set(chunk, (conflicting.get(chunk) ?? new Set()).add(row));
       const decoded = new ChunkCache(store, work);
       for (const [chunk, rows] of conflicting) {
-        const structures = await decoded.rows(chunks[chunk]!.key);
-        for (const row of rows) rejections.push(conflictRow(structures[row]!));
+        const structures = await decoded.rows(chunks[chunk].key);
+        for (const row of rows) rejections.push(conflictRow(structures[row]));
       }
       rejections.sort(
         (a, b) => compareCodePoints(a.source, b.source) || compareCodePoints(a.material_id, b.material_id),
@@ -173,7 +173,7 @@ export function snapshotStage(runs: Runs) {
         let list: ShardEntry[] = [];
         for (const [index, shard] of placed.shards.entries()) {
           const rows: StructureRow[] = [];
-          for (const { chunk, row } of shard.rows) rows.push((await decoded.rows(chunks[chunk]!.key))[row]!);
+          for (const { chunk, row } of shard.rows) rows.push((await decoded.rows(chunks[chunk].key))[row]);
           const bytes = encodeStructures(rows);
           const sha256 = sha256Hex(bytes);
           const key = keys.structuresPart(snapshot, index, sha256);
@@ -185,8 +185,8 @@ export function snapshotStage(runs: Runs) {
             sha256,
             content: shard.content,
             atoms: shard.atoms,
-            first: rows[0]!.materialId,
-            last: rows[rows.length - 1]!.materialId,
+            first: rows[0].materialId,
+            last: rows[rows.length - 1].materialId,
           });
           if (list.length === SHARDS_PER_LIST || index === placed.shards.length - 1) {
             await writeJson(store, keys.shardList(snapshot, Math.floor(index / SHARDS_PER_LIST)), list, work);
@@ -305,7 +305,7 @@ async function readUnit(
     pending = [];
     const described = await runs.deps.compute.call('describe', batch, { signal: work.signal });
     batch.forEach((structure, i) => {
-      const { content, ...derived } = described[i]!;
+      const { content, ...derived } = described[i];
       chunk.push({ row: { ...structure, ...derived }, content });
     });
     work.beat({ structures: receipt.structures + chunk.length });

@@ -50,15 +50,15 @@ export function transportStage(runs: Runs, samples: Samples) {
         );
         const { source, sink, mass, cost } = solved.plan;
         for (let arc = 0; arc < mass.length; arc++) {
-          const [from, to] = [atoms.rows[source[arc]!]!, atoms.rows[sink[arc]!]!];
+          const [from, to] = [atoms.rows[source[arc]], atoms.rows[sink[arc]]];
           rows.push({
             draw,
             source_material_id: from.materialId,
             source_atom_index: from.atomIndex,
             target_material_id: to.materialId,
             target_atom_index: to.atomIndex,
-            mass: mass[arc]!,
-            cost: cost[arc]!,
+            mass: mass[arc],
+            cost: cost[arc],
           });
         }
         const { summary } = solved;
@@ -85,10 +85,7 @@ export function transportStage(runs: Runs, samples: Samples) {
           marginal_error: summary.marginal_residual,
         });
         solved.elements.mass.forEach((moved, i) => {
-          const [source_element, target_element] = [
-            solved.elements.sourceElement[i]!,
-            solved.elements.targetElement[i]!,
-          ];
+          const [source_element, target_element] = [solved.elements.sourceElement[i], solved.elements.targetElement[i]];
           const cell = `${source_element}>${target_element}`;
           const row = elements.get(cell) ?? {
             model_a: a.model,

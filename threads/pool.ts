@@ -56,7 +56,8 @@ export function compiledEntry(relative: string, importMetaUrl: string): URL {
   if (existsSync(beside)) return beside;
   const root = fileURLToPath(new URL('..', import.meta.url));
   const compiled = new URL(`file://${root}dist/${fileURLToPath(beside).slice(root.length)}`);
-  if (!existsSync(compiled)) throw new Error(`threads: ${fileURLToPath(compiled)} is missing; run \`npm run build\` first`);
+  if (!existsSync(compiled))
+    throw new Error(`threads: ${fileURLToPath(compiled)} is missing; run \`npm run build\` first`);
   return compiled;
 }
 
@@ -77,7 +78,8 @@ export class ThreadPool<Tasks extends TaskTable> {
     readonly size: number,
     private readonly workerData: unknown = undefined,
   ) {
-    if (!Number.isInteger(size) || size < 1) throw new RangeError(`threads: pool size ${size} must be a positive integer`);
+    if (!Number.isInteger(size) || size < 1)
+      throw new RangeError(`threads: pool size ${size} must be a positive integer`);
   }
 
   /** Calls queued and running. */
@@ -117,7 +119,8 @@ export class ThreadPool<Tasks extends TaskTable> {
   /** Ends all threads; queued and running calls are rejected. */
   async close(): Promise<void> {
     this.closed = true;
-    for (const job of this.queue.splice(0)) this.settle(job, () => job.reject(new Error('threads: the pool was closed')));
+    for (const job of this.queue.splice(0))
+      this.settle(job, () => job.reject(new Error('threads: the pool was closed')));
     const workers = [...this.idle.splice(0), ...this.running.keys()];
     await Promise.all(workers.map((worker) => worker.terminate()));
   }
@@ -154,7 +157,7 @@ export class ThreadPool<Tasks extends TaskTable> {
       this.dispatch();
     });
     let fault: Error | undefined;
-    worker.on('error', (error) => (fault = error as Error));
+    worker.on('error', (error) => (fault = error));
     worker.on('exit', (code) => {
       this.started--;
       const at = this.idle.indexOf(worker);

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { Runs, type ActivityDependencies } from '../activities/runs.js';
+import type { ActivityDependencies } from '../activities/runs.js';
 import type { ComputeTasks } from '../activities/computeThread.js';
 import type { Settings } from '../config/settings.js';
 import { openStore } from '../datasets/store/open.js';
@@ -10,7 +10,7 @@ import { compiledEntry, ThreadPool } from '../threads/pool.js';
 
 /** Dependencies that hold threads; close them when the process is done. */
 export interface OwnedDependencies extends ActivityDependencies {
-  close(): Promise<void>;
+  close: () => Promise<void>;
 }
 
 /** What activities run on, made from the settings of this process. Threads and sessions start on first use. */
@@ -57,9 +57,4 @@ function remoteModels(url: string): ModelFetcher {
     },
     fetch: (path) => store.get(path),
   };
-}
-
-/** Activities of this process, around one memory of documents. */
-export function runsOf(dependencies: ActivityDependencies): Runs {
-  return new Runs(dependencies);
 }

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import type { NativeConnection } from '@temporalio/worker';
+import { Worker, type WorkerOptions } from '@temporalio/worker';
 import { createActivities } from '../activities/index.js';
 import { taskQueue, type QueueRole } from '../config/names.js';
 import type { Settings } from '../config/settings.js';
@@ -13,7 +14,7 @@ export interface Host {
   /** Settles when all workers have stopped; rejects if one fails. */
   run: Promise<void>;
   /** Asks for a graceful stop: activities in flight get {@link GRACE} to end. */
-  shutdown(): Promise<void>;
+  shutdown: () => Promise<void>;
 }
 
 /** A micro-batch takes at most seconds; activities resume from their parts anyway. */

@@ -92,7 +92,7 @@ export function extendedXyz(structures: readonly Structure[]): string {
     .map(({ materialId, lattice, fractionalCoordinates, atomicNumbers }) => {
       const rows = Array.from(atomicNumbers, (z, atom) => {
         const position = [0, 1, 2].map((axis) =>
-          [0, 1, 2].reduce((sum, k) => sum + fractionalCoordinates[3 * atom + k]! * lattice[3 * k + axis]!, 0),
+          [0, 1, 2].reduce((sum, k) => sum + fractionalCoordinates[3 * atom + k] * lattice[3 * k + axis], 0),
         );
         return `${z} ${position.join(' ')}`;
       });

@@ -108,7 +108,7 @@ describeShared('an alignment of real potentials over the 60 reference structures
     const copy = place.path('damaged');
     await execute('cp', ['-r', output, copy]);
     const [part] = [...parts(copy, 'coordinates').keys()];
-    await execute('sh', ['-c', `printf X | dd of="${join(copy, part!)}" bs=1 seek=1000 conv=notrunc`]);
+    await execute('sh', ['-c', `printf X | dd of="${join(copy, part)}" bs=1 seek=1000 conv=notrunc`]);
     const damaged = await place.start(['verify', copy]).ended;
     expect(damaged.code).toBe(1);
     expect(damaged.stdout + damaged.stderr).toContain(part);

@@ -46,9 +46,9 @@ describeShared('a folder of broken files beside good ones', () => {
     writeFileSync(join(folder, 'good.extxyz'), extendedXyz(good));
     for (const [name, content] of BROKEN) writeFileSync(join(folder, name), content);
     // One id, two structures.
-    writeFileSync(join(folder, 'zz-again.extxyz'), extendedXyz([{ ...good[1]!, materialId: good[0]!.materialId }]));
+    writeFileSync(join(folder, 'zz-again.extxyz'), extendedXyz([{ ...good[1], materialId: good[0].materialId }]));
     // The same structure twice is no conflict.
-    writeFileSync(join(folder, 'zz-same.extxyz'), extendedXyz([good[2]!]));
+    writeFileSync(join(folder, 'zz-same.extxyz'), extendedXyz([good[2]]));
   });
   afterAll(() => place.close());
 

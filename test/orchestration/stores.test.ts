@@ -59,8 +59,8 @@ describeShared('the same run in a folder and on S3', () => {
     const snapshots = [remote, local].map(
       ({ stdout }) => JSON.parse(stdout) as { snapshot: string; structures: number },
     );
-    expect(snapshots[0]!.structures).toBe(60);
-    expect(snapshots[0]!.snapshot).toBe(snapshots[1]!.snapshot);
+    expect(snapshots[0].structures).toBe(60);
+    expect(snapshots[0].snapshot).toBe(snapshots[1].snapshot);
   });
 
   test('two runs that race on one output meet at one manifest and lose no part', async () => {
