@@ -54,7 +54,7 @@ export function basisStage(runs: Runs) {
       const moments = await mergedMoments(runs, run, referenceModel(spec), work);
       const projection = await runs.deps.compute.call(
         'fitProjection',
-        { moments: await store.get(moments.key, work) },
+        { moments: await store.get(moments.key, work), center: spec.basis.center },
         { signal: work.signal },
       );
       const part = await runs.putPart(run, keys.basisWork, projection, 1, work);

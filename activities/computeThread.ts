@@ -7,6 +7,7 @@ import {
   decodeDirectProjection,
   encodeDirectProjection,
   fitDirectProjection,
+  SMALLEST_SCALE,
 } from '../latent/pca.js';
 import { decodeLeaves, encodeLeaves } from '../latent/birch.js';
 import {
@@ -48,9 +49,9 @@ const tasks = {
   /** Encoded moments of the union of encoded moments, in the order given. */
   mergeMoments: (parts: Uint8Array[]) => encodeMoments(mergeMoments(parts.map(decodeMoments))),
 
-  /** Encoded scaling and principal components. */
-  fitProjection: ({ moments }: { moments: Uint8Array }) =>
-    encodeDirectProjection(fitDirectProjection(decodeMoments(moments))),
+  /** Encoded scaling and principal components; `maml-compat` scales dead columns up as scikit-learn does. */
+  fitProjection: ({ moments, center }: { moments: Uint8Array; center: CentreRule }) =>
+    encodeDirectProjection(fitDirectProjection(decodeMoments(moments), center === 'maml-compat' ? 0 : SMALLEST_SCALE)),
 
   /** Encoded BIRCH leaves of x [n, dim] in the projected space. */
   summarise: async (task: { x: Float32Array; dim: number; projection: Uint8Array; threshold: number }) => {

@@ -54,11 +54,15 @@ interface Reply {
 export function compiledEntry(relative: string, importMetaUrl: string): URL {
   const beside = new URL(relative, importMetaUrl);
   if (existsSync(beside)) return beside;
+  if (importMetaUrl.endsWith('.js')) throw missing(beside);
   const root = fileURLToPath(new URL('..', import.meta.url));
   const compiled = new URL(`file://${root}dist/${fileURLToPath(beside).slice(root.length)}`);
-  if (!existsSync(compiled))
-    throw new Error(`threads: ${fileURLToPath(compiled)} is missing; run \`npm run build\` first`);
+  if (!existsSync(compiled)) throw missing(compiled);
   return compiled;
+}
+
+function missing(entry: URL): Error {
+  return new Error(`threads: ${fileURLToPath(entry)} is missing; run \`npm run build\` first`);
 }
 
 /**
@@ -143,7 +147,7 @@ export class ThreadPool<Tasks extends TaskTable> {
   }
 
   private start(): Worker {
-    const worker = new Worker(this.entry, { workerData: this.workerData });
+    const worker = new Worker(this.entry, { workerData: this.workerData, execArgv: [] });
     this.started++;
     worker.on('message', (reply: Reply) => {
       const job = this.running.get(worker);

@@ -5,7 +5,7 @@ import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import { QUEUE_ROLES, SEARCH_ATTRIBUTES } from '../config/names.js';
 import type { Settings } from '../config/settings.js';
 import { startDevServer } from '../infra/devServer.js';
-import { hostWorkers, type Host } from './host.js';
+import type { Host } from './host.js';
 
 /** A connection to the engine, with workers in this process where it is embedded. */
 export interface Session {
@@ -79,6 +79,7 @@ export async function openSession(settings: Settings, options: SessionOptions): 
     if (options.workers) {
       const native = await NativeConnection.connect({ address });
       closers.push(() => native.close());
+      const { hostWorkers } = await import('./host.js'); // loads ONNX Runtime and more: not for a mere client
       host = await hostWorkers(settings, native, namespace, QUEUE_ROLES, queueSuffix);
       const { shutdown } = host;
       closers.push(() => shutdown());

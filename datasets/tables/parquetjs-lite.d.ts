@@ -1,31 +1,22 @@
 // parquetjs-lite 0.8.7 ships no types; this is the part koine uses.
 declare module 'parquetjs-lite' {
   /** One leaf column. */
-  export interface FieldDefinition {
+  interface FieldDefinition {
     type: 'UTF8' | 'INT32' | 'INT64' | 'DOUBLE';
     compression: 'SNAPPY';
     optional: boolean;
     /** false writes no min/max; the package otherwise orders strings by UTF-16 units. */
     statistics: false;
   }
-  /**
-   *
-   */
-  export class ParquetSchema {
+  class ParquetSchema {
     constructor(fields: Record<string, FieldDefinition>);
   }
-  /**
-   *
-   */
-  export interface WriterOptions {
+  interface WriterOptions {
     rowGroupSize?: number;
     pageSize?: number;
     pageIndex?: boolean;
   }
-  /**
-   *
-   */
-  export class ParquetEnvelopeWriter {
+  class ParquetEnvelopeWriter {
     constructor(
       schema: ParquetSchema,
       write: (bytes: Uint8Array) => Promise<void>,
@@ -34,14 +25,18 @@ declare module 'parquetjs-lite' {
       options: WriterOptions,
     );
   }
-  /**
-   *
-   */
-  export class ParquetWriter {
+  class ParquetWriter {
     constructor(schema: ParquetSchema, envelope: ParquetEnvelopeWriter, options: WriterOptions);
     setMetadata(key: string, value: string): void;
     /** Throws strings, not errors. */
     appendRow(row: Readonly<Record<string, unknown>>): Promise<void>;
     close(): Promise<void>;
   }
+  /** A CommonJS package: Node gives its exports as one default. */
+  const parquetjs: {
+    ParquetSchema: typeof ParquetSchema;
+    ParquetEnvelopeWriter: typeof ParquetEnvelopeWriter;
+    ParquetWriter: typeof ParquetWriter;
+  };
+  export default parquetjs;
 }

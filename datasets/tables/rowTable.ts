@@ -1,9 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { parquetMetadata, parquetReadObjects, type FileMetaData } from 'hyparquet';
-import { ParquetEnvelopeWriter, ParquetSchema, ParquetWriter } from 'parquetjs-lite';
+import parquetjs from 'parquetjs-lite';
 import { canonicalJson } from '../canonicalJson.js';
 import { METADATA_KEY, TableCorrupt, parseMetadata, type TableMetadata } from './arrowParquet.js';
+
+const { ParquetEnvelopeWriter, ParquetSchema, ParquetWriter } = parquetjs;
 
 /** Type of a column of a row-shaped table; `?` marks a column that may be null where a value is not defined. */
 export type ColumnType = BaseType | `${BaseType}?`;
