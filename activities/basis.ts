@@ -76,6 +76,7 @@ export function basisStage(runs: Runs) {
       const { part, key } = await referencePart(runs, task, work);
       const receiptKey = digestJson({ embeddings: key, projection: pass.projection, threshold: pass.threshold });
       if (await findReceipt<OnePart>(store, 'summarise', receiptKey, work)) return tallyOf({ reused: 1 });
+      if (work.lookupOnly) return tallyOf({ done: 0 });
       let leaves: PartEntry | null = null;
       if (part) {
         const { vectors, dim } = decodeEmbeddings(await store.get(part.key, work));
@@ -129,6 +130,7 @@ export function basisStage(runs: Runs) {
       if (!pass.centres) throw new Error(`activities: pass ${argument} has no centres`);
       const { part, excluded, key } = await nomination(runs, task, work);
       if (await findReceipt<OnePart>(store, 'nominate', key, work)) return tallyOf({ reused: 1 });
+      if (work.lookupOnly) return tallyOf({ done: 0 });
       let nominations: PartEntry | null = null;
       if (part) {
         const rows = without(decodeEmbeddings(await store.get(part.key, work)), excluded);

@@ -1,4 +1,5 @@
 import type { RunSpec } from '../config/runSpec.js';
+import type { Tally } from '../config/tally.js';
 import type { ModelIdentity } from '../datasets/claim.js';
 import type { PartEntry } from '../datasets/manifest.js';
 import type { QuarantineRow } from '../datasets/tables/quarantine.js';
@@ -12,17 +13,7 @@ export type FanOutStage =
 /** Every stage of a run, in the order in which it passes them. */
 export type StageName = FanOutStage | 'snapshot' | 'plan' | 'basis' | 'anchor vectors' | 'publish';
 
-/** What a fan-out adds up while it runs. */
-export interface Tally {
-  done: number;
-  reused: number;
-  structures: number;
-  atoms: number;
-  quarantined: number;
-  /** Seconds inside `session.run`, and inference-thread seconds around them. */
-  runSeconds: number;
-  threadSeconds: number;
-}
+export type { Tally };
 
 /** Points at the store of a run and at the document that says what to do there. */
 export interface RunRef {
@@ -46,6 +37,13 @@ export interface RequestDocument {
   spec: RunSpec;
   /** Publish models that are there with another identity anew, and remove the old parts. */
   replace: boolean;
+}
+
+/** Consecutive items of a fan-out, [start, end). */
+export interface RangeTask extends Omit<ItemTask, 'item'> {
+  stage: FanOutStage;
+  start: number;
+  end: number;
 }
 
 /** A group of source files that one activity reads. */

@@ -48,6 +48,7 @@ export function embedStage(runs: Runs) {
           quarantined: known.quarantine.length,
         });
       }
+      if (work.lookupOnly) return tallyOf({ done: 0 });
 
       const structures = decodeStructures(await store.get(shard.key, work));
       const resolved = await runs.resolve(plan, planned.id);

@@ -1,5 +1,7 @@
+import { addTally, emptyTally } from '../config/tally.js';
 import { basisStage } from './basis.js';
 import { embedStage } from './embed.js';
+import type { RangeTask, Tally } from './documents.js';
 import { asFailure } from './failures.js';
 import { withHeartbeat, type Work } from './heartbeat.js';
 import { planStage } from './plan.js';
@@ -14,6 +16,9 @@ import { transportStage } from './transport.js';
 
 export type * from './documents.js';
 
+/** Receipts looked up at the same time: hides the latency of S3. */
+const LOOKUPS_AT_ONCE = 16;
+
 /** A stage's function as an activity: the engine supplies the work (signal, cursor, heartbeat). */
 type Activity<F> = F extends (...args: [...infer A, Work]) => Promise<infer R> ? (...args: A) => Promise<R> : never;
 type AsActivities<Stage> = { [Name in keyof Stage]: Activity<Stage[Name]> };
@@ -22,7 +27,7 @@ type AsActivities<Stage> = { [Name in keyof Stage]: Activity<Stage[Name]> };
 export function createStages(dependencies: ActivityDependencies) {
   const runs = new Runs(dependencies);
   const samples = new Samples(runs);
-  return {
+  const stages = {
     ...snapshotStage(runs),
     ...planStage(runs),
     ...embedStage(runs),
@@ -32,6 +37,26 @@ export function createStages(dependencies: ActivityDependencies) {
     ...similarityStage(runs, samples),
     ...transportStage(runs, samples),
     ...publishStage(runs),
+  };
+  return {
+    ...stages,
+
+    /** Looks up all items of a range: what is there already, and which items are still to do. */
+    async reuse({ stage, start, end, ...task }: RangeTask, work: Work): Promise<{ tally: Tally; missing: number[] }> {
+      const lookup = { ...work, lookupOnly: true };
+      const tally = emptyTally();
+      const missing: number[] = [];
+      for (let from = start; from < end; from += LOOKUPS_AT_ONCE) {
+        const items = Array.from({ length: Math.min(LOOKUPS_AT_ONCE, end - from) }, (_, i) => from + i);
+        const found = await Promise.all(items.map((item) => stages[stage]({ ...task, item }, lookup)));
+        found.forEach((one, i) => {
+          if (one.done === 0) missing.push(items[i]);
+          addTally(tally, one);
+        });
+        work.beat({ item: from });
+      }
+      return { tally, missing };
+    },
   };
 }
 

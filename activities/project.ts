@@ -95,6 +95,8 @@ export function projectStage(runs: Runs) {
         if (structure_vectors) await placePart(store, structure_vectors, structuresKey(structure_vectors.sha256), work);
         return tallyOf({ reused: 1, ...totals });
       }
+      if (work.lookupOnly) return tallyOf({ done: 0 });
+
       const receipt: ProjectReceipt = { outputs: { coordinates: null, structure_vectors: null } };
       if (embeddings) {
         const rows = decodeEmbeddings(await store.get(embeddings.key, work));

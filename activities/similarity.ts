@@ -37,6 +37,7 @@ export function similarityStage(runs: Runs, samples: Samples) {
       const params = similarityParams(plan);
       const key = pairKey(plan, basis, params, a, b);
       if (await findReceipt<SimilarityReceipt>(store, 'similarity', key, work)) return tallyOf({ reused: 1 });
+      if (work.lookupOnly) return tallyOf({ done: 0 });
 
       const { sample, draws, seed, neighbours } = plan.spec.similarity;
       const drawn: SimilarityRowsRow[] = [];

@@ -87,6 +87,7 @@ export function snapshotStage(runs: Runs) {
       const sources = (await unitOf(store, run, item, work)).files.map((file) => byteSource(file, store, runs, work));
       const key = await readKey(sources, spec.limits.max_atoms);
       const known = await readJson<ReadReceipt>(store, keys.receipt('read', key), work);
+      if (!known && work.lookupOnly) return tallyOf({ done: 0 });
       const receipt = known ?? (await readUnit(runs, store, sources, key, spec, work));
       await writeJson(store, keys.unitReading(requestName(run), item), { read: key }, work);
       return tallyOf({

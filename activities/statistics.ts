@@ -23,6 +23,7 @@ export function statisticsStage(runs: Runs) {
       const store = runs.store(run);
       const key = groupKey(run, id, level, item);
       if (await findReceipt<StatisticsReceipt>(store, 'statistics', key, work)) return tallyOf({ reused: 1 });
+      if (work.lookupOnly) return tallyOf({ done: 0 });
 
       const inputs = groupsAt(plan, level - 1);
       const parts: Uint8Array[] = [];

@@ -34,6 +34,7 @@ export function transportStage(runs: Runs, samples: Samples) {
       const { a, b, excluded } = await readPair(runs, run, plan, item, basis, work);
       const key = pairKey(plan, basis, transportParams(plan), a, b);
       if (await findReceipt<TransportReceipt>(store, 'transport', key, work)) return tallyOf({ reused: 1 });
+      if (work.lookupOnly) return tallyOf({ done: 0 });
 
       const { sample, draws, seed, solver, epsilon } = plan.spec.transport;
       const rows: TransportRow[] = [];

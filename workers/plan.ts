@@ -14,7 +14,7 @@ export async function previewRun(settings: Settings, spec: RunSpec, replace = fa
     openStore: (url) => (url === spec.output ? new DryRunStore(openStore(url)) : openStore(url)),
   });
   try {
-    const work = { signal: new AbortController().signal, cursor: undefined, beat: () => undefined };
+    const work = { signal: new AbortController().signal, cursor: undefined, lookupOnly: false, beat: () => undefined };
     return await preview(runs, spec.output, spec, replace, work);
   } finally {
     await dependencies.close();

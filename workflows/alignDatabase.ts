@@ -17,7 +17,7 @@ import type {
 } from '../activities/index.js';
 import { FAILURES, MERGE_FAN_IN, taskQueue } from '../config/names.js';
 import { forBookkeeping, forComputation } from './policies.js';
-import { addTally, emptyTally } from './progress.js';
+import { addTally, emptyTally } from '../config/tally.js';
 import { RunStages } from './runStages.js';
 
 /** Input of a run: ids and object keys only. */

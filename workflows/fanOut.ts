@@ -12,7 +12,8 @@ import {
 import type { RunRef } from '../activities/index.js';
 import { HISTORY_EVENT_BUDGET, SHARDS_PER_RANGE } from '../config/names.js';
 import { inWindow, obey, type Control } from './control.js';
-import { addTally, emptyTally, progressQuery, renderDetails, tallySignal } from './progress.js';
+import { progressQuery, renderDetails, tallySignal } from './progress.js';
+import { addTally, emptyTally } from '../config/tally.js';
 import type { FanOutStage, Tally } from '../activities/index.js';
 import { range } from './range.js';
 
@@ -91,8 +92,9 @@ export async function fanOut(state: FanOutState): Promise<Tally> {
             window: state.window,
             paused: state.paused,
             start,
-            next: start,
             end,
+            todo: null,
+            next: 0,
             tally: emptyTally(),
             reports: ranges <= REPORTING_RANGES ? 0 : Number.MAX_SAFE_INTEGER,
           },

@@ -1,18 +1,9 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
-import type { FanOutStage, StageName, Tally } from '../activities/documents.js';
+import type { FanOutStage, StageName } from '../activities/documents.js';
+import type { Tally } from '../config/tally.js';
 import { QUERIES, SIGNALS, UPDATES } from '../config/names.js';
 
 export type { FanOutStage, StageName, Tally };
-
-/** A tally of nothing. */
-export function emptyTally(): Tally {
-  return { done: 0, reused: 0, structures: 0, atoms: 0, quarantined: 0, runSeconds: 0, threadSeconds: 0 };
-}
-
-/** Adds `part` to `total` in place. */
-export function addTally(total: Tally, part: Tally): void {
-  for (const key of Object.keys(total) as (keyof Tally)[]) total[key] += part[key];
-}
 
 /** State of one fan-out: a stage, for a model where it has one. */
 export interface StageProgress {

@@ -10,7 +10,8 @@ import type { Activities, ItemTask, RunRef } from '../activities/index.js';
 import { HISTORY_EVENT_BUDGET, taskQueue } from '../config/names.js';
 import { inWindow, obey, type Control } from './control.js';
 import { forComputation, forInference } from './policies.js';
-import { addTally, progressQuery, renderDetails, tallySignal } from './progress.js';
+import { progressQuery, renderDetails, tallySignal } from './progress.js';
+import { addTally } from '../config/tally.js';
 import type { FanOutStage, Tally } from '../activities/index.js';
 
 /** Where a range stands; it travels through continue-as-new. */
@@ -22,8 +23,11 @@ export interface RangeState extends Control {
   argument: string;
   queueSuffix: string;
   start: number;
-  next: number;
   end: number;
+  /** Items still to do when the range started; null before that was looked up. */
+  todo: number[] | null;
+  /** Position in `todo`. */
+  next: number;
   tally: Tally;
   /** Tally signals to the parent so far, of at most {@link REPORTS}. */
   reports: number;
@@ -32,18 +36,22 @@ export interface RangeState extends Control {
 const REPORTS = 10;
 
 /**
- * Runs one activity for each item of a range (shards, source units or pairs) in a bounded window.
+ * Runs one activity for each item of a range (shards, source units or pairs) that is not there already, in a bounded window;
+ * one activity looks up the whole range first, so that a rerun over cached work costs a few events whatever its size.
  * History: about 6 events an item; drains and continues as new at {@link HISTORY_EVENT_BUDGET} events.
  * Cancel: items in flight are cancelled and awaited. A failed item stops the feed; the others end first.
  */
 export async function range(state: RangeState): Promise<Tally> {
   const { run, stage, model, argument } = state;
   const parent = workflowInfo().parent;
-  const inference = stage === 'embed';
-  const activities = proxyActivities<Activities>({
-    ...(inference ? forInference : forComputation),
-    taskQueue: taskQueue(inference ? 'inference' : 'compute', state.queueSuffix),
+  const compute = proxyActivities<Activities>({
+    ...forComputation,
+    taskQueue: taskQueue('compute', state.queueSuffix),
   });
+  const activities =
+    stage === 'embed'
+      ? proxyActivities<Activities>({ ...forInference, taskQueue: taskQueue('inference', state.queueSuffix) })
+      : compute;
   const total = state.end - state.start;
   const progress = () => ({
     stage,
@@ -63,18 +71,25 @@ export async function range(state: RangeState): Promise<Tally> {
       .signal(tallySignal, workflowInfo().workflowId, state.tally)
       .catch(() => undefined);
   };
+  if (state.todo === null) {
+    const { start, end } = state;
+    const { tally, missing } = await compute.reuse({ run, stage, model, argument, start, end });
+    addTally(state.tally, tally);
+    state.todo = missing;
+  }
+  const { todo } = state;
   state.next = await inWindow(
     state,
     state.next,
-    state.end,
-    async (item) => {
-      const task: ItemTask = { run, model, item, argument };
+    todo.length,
+    async (position) => {
+      const task: ItemTask = { run, model, item: todo[position], argument };
       addTally(state.tally, await activities[stage](task));
       setCurrentDetails(renderDetails(progress()));
       await report();
     },
     () => workflowInfo().continueAsNewSuggested || workflowInfo().historyLength >= HISTORY_EVENT_BUDGET,
   );
-  if (state.next < state.end) await makeContinueAsNewFunc<typeof range>()(state);
+  if (state.next < todo.length) await makeContinueAsNewFunc<typeof range>()(state);
   return state.tally;
 }

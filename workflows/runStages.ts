@@ -13,14 +13,8 @@ import type { FanOutStage, RunRef, StageName, Tally } from '../activities/index.
 import { SHARDS_PER_RANGE } from '../config/names.js';
 import { inWindow, obey, type Control } from './control.js';
 import { fanOut } from './fanOut.js';
-import {
-  emptyTally,
-  progressQuery,
-  renderDetails,
-  tallySignal,
-  type RunProgress,
-  type StageProgress,
-} from './progress.js';
+import { progressQuery, renderDetails, tallySignal, type RunProgress, type StageProgress } from './progress.js';
+import { emptyTally } from '../config/tally.js';
 import { range } from './range.js';
 import { searchAttributes } from './searchAttributes.js';
 
@@ -104,7 +98,10 @@ export class RunStages {
     };
     const child =
       items <= SHARDS_PER_RANGE
-        ? await startChild(range, { ...options, args: [{ ...common, start: 0, next: 0, end: items, reports: 0 }] })
+        ? await startChild(range, {
+            ...options,
+            args: [{ ...common, start: 0, end: items, todo: null, next: 0, reports: 0 }],
+          })
         : await startChild(fanOut, { ...options, args: [{ ...common, items, nextRange: 0 }] });
     this.children.add(child);
     try {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { progressDisplay } from '../../cli/progress.js';
-import { emptyTally, type RunProgress, type StageProgress } from '../../workflows/progress.js';
+import { emptyTally } from '../../config/tally.js';
+import type { RunProgress, StageProgress } from '../../workflows/progress.js';
 import { recordedConsole } from './support.js';
 
 const row = (
