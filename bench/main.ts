@@ -1,0 +1,19 @@
+// `npm run bench [NAME ...]`: koine beside the peer a user would pick instead, in the same run, as ratios.
+const benches: Record<string, () => Promise<{ main(): Promise<void> }>> = {
+  neighbours: () => import('./neighbours.js'),
+  embed: () => import('./embed.js'),
+  direct: () => import('./direct.js'),
+  similarity: () => import('./similarity.js'),
+  transport: () => import('./transport.js'),
+};
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !(name in benches));
+if (unknown.length > 0) {
+  console.error(`bench: there is no '${unknown.join("', '")}'; there are ${Object.keys(benches).join(', ')}`);
+  process.exit(2);
+}
+for (const name of wanted.length > 0 ? wanted : Object.keys(benches)) {
+  console.log(`\n== ${name}`);
+  await (await benches[name]()).main();
+}
