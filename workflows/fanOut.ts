@@ -11,7 +11,7 @@ import {
 } from '@temporalio/workflow';
 import type { RunRef } from '../activities/index.js';
 import { HISTORY_EVENT_BUDGET, SHARDS_PER_RANGE } from '../config/names.js';
-import { inWindow, obey, type Control } from './control.js';
+import { enlist, inWindow, obeyParent, type Control } from './control.js';
 import { progressQuery, renderDetails, tallySignal } from './progress.js';
 import { addTally, emptyTally } from '../config/tally.js';
 import type { FanOutStage, Tally } from '../activities/index.js';
@@ -66,20 +66,21 @@ export async function fanOut(state: FanOutState): Promise<Tally> {
   };
   setHandler(progressQuery, progress);
   setHandler(tallySignal, async (child, part) => {
+    if (part.done < (partial.get(child)?.done ?? 0)) return; // overtaken by a later one
     partial.set(child, part);
     if (ranges <= REPORTING_RANGES) await tellParent();
   });
-  obey(state, children);
+  obeyParent(state, children);
 
-  const rangesControl: Control = { paused: false, window: RANGES_IN_FLIGHT };
   state.nextRange = await inWindow(
-    rangesControl,
+    { paused: false, window: RANGES_IN_FLIGHT }, // while the run is paused, ranges start and wait
     state.nextRange,
     ranges,
     async (index) => {
       const start = index * SHARDS_PER_RANGE;
       const workflowId = `${info.workflowId}/r${String(index).padStart(4, '0')}`;
       const end = Math.min(items, start + SHARDS_PER_RANGE);
+      const { paused, window, revision } = state;
       const child = await startChild(range, {
         workflowId,
         args: [
@@ -89,8 +90,9 @@ export async function fanOut(state: FanOutState): Promise<Tally> {
             model,
             argument,
             queueSuffix,
-            window: state.window,
-            paused: state.paused,
+            paused,
+            window,
+            revision,
             start,
             end,
             todo: null,
@@ -104,7 +106,7 @@ export async function fanOut(state: FanOutState): Promise<Tally> {
         staticSummary: `${stage}${model ? ` ${model}` : ''}: ${start} to ${end - 1} of ${items}`,
         typedSearchAttributes: info.typedSearchAttributes,
       });
-      children.add(child);
+      await enlist(child, children, state, { revision });
       try {
         const done = await child.result();
         partial.delete(workflowId);

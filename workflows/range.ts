@@ -8,7 +8,7 @@ import {
 } from '@temporalio/workflow';
 import type { Activities, ItemTask, RunRef } from '../activities/index.js';
 import { HISTORY_EVENT_BUDGET, taskQueue } from '../config/names.js';
-import { inWindow, obey, type Control } from './control.js';
+import { inWindow, obeyParent, type Control } from './control.js';
 import { forComputation, forInference } from './policies.js';
 import { progressQuery, renderDetails, tallySignal } from './progress.js';
 import { addTally } from '../config/tally.js';
@@ -60,7 +60,7 @@ export async function range(state: RangeState): Promise<Tally> {
     stages: [{ stage, model, total, tally: state.tally, state: 'running' as const }],
   });
   setHandler(progressQuery, progress);
-  obey(state, new Set());
+  obeyParent(state);
 
   const report = async () => {
     const due = Math.ceil((total * (state.reports + 1)) / REPORTS);

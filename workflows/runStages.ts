@@ -11,7 +11,7 @@ import {
 } from '@temporalio/workflow';
 import type { FanOutStage, RunRef, StageName, Tally } from '../activities/index.js';
 import { SHARDS_PER_RANGE } from '../config/names.js';
-import { inWindow, obey, type Control } from './control.js';
+import { enlist, inWindow, obeyOperator, type Control } from './control.js';
 import { fanOut } from './fanOut.js';
 import { progressQuery, renderDetails, tallySignal, type RunProgress, type StageProgress } from './progress.js';
 import { emptyTally } from '../config/tally.js';
@@ -45,14 +45,15 @@ export class RunStages {
     private readonly queueSuffix: string,
     window: number,
   ) {
-    this.control = { paused: false, window };
+    this.control = { paused: false, window, revision: 0 };
     setHandler(progressQuery, () => ({ ...this.progress, paused: this.control.paused }));
     setHandler(tallySignal, (child, tally) => {
       const row = this.rows.get(child);
-      if (row) row.tally = tally;
+      if (!row || tally.done < row.tally.done) return; // overtaken by a later one
+      row.tally = tally;
       this.show();
     });
-    obey(this.control, this.children, () => this.show());
+    obeyOperator(this.control, this.children, () => this.show());
   }
 
   /** Goes on to a stage, once the run is not paused. */
@@ -83,6 +84,7 @@ export class RunStages {
     this.rows.set(workflowId, row);
     this.progress.stages.push(row);
     this.show();
+    const { revision } = control;
     const common = { run, stage, model, argument, queueSuffix, ...control, tally: emptyTally() };
     const options = {
       workflowId,
@@ -103,7 +105,7 @@ export class RunStages {
             args: [{ ...common, start: 0, end: items, todo: null, next: 0, reports: 0 }],
           })
         : await startChild(fanOut, { ...options, args: [{ ...common, items, nextRange: 0 }] });
-    this.children.add(child);
+    await enlist(child, this.children, control, { revision });
     try {
       row.tally = await child.result();
       row.state = 'done';
