@@ -7,7 +7,7 @@ export class ThreadCrashed extends Error {
   override readonly name = 'ThreadCrashed';
 }
 
-/** A handler threw inside a thread; `cause` class names survive in `errorName`. */
+/** A handler threw inside a thread: its message, and its class by name. */
 export class ThreadTaskFailed extends Error {
   override readonly name = 'ThreadTaskFailed';
   constructor(
@@ -151,7 +151,8 @@ export class ThreadPool<Tasks extends TaskTable> {
     this.started++;
     worker.on('message', (reply: Reply) => {
       const job = this.running.get(worker);
-      if (job?.id !== reply.id) return;
+      // The thread of an aborted call is ending, also where its answer was under way: it must get no other call.
+      if (job?.id !== reply.id || job.signal?.aborted) return;
       this.running.delete(worker);
       this.release(worker);
       const { error } = reply;
@@ -168,19 +169,17 @@ export class ThreadPool<Tasks extends TaskTable> {
       if (at >= 0) this.idle.splice(at, 1);
       const job = this.running.get(worker);
       this.running.delete(worker);
-      if (job) {
-        const why = fault ? `: ${fault.message}` : '';
-        this.settle(job, () =>
-          job.reject(
-            job.signal?.aborted
-              ? abortReason(job.signal)
-              : new ThreadCrashed(`threads: the thread running '${job.task}' exited with code ${code}${why}`),
-          ),
-        );
-      }
+      if (job) this.settle(job, () => job.reject(this.whyEnded(job, code, fault)));
       if (!this.closed) this.dispatch();
     });
     return worker;
+  }
+
+  private whyEnded({ task, signal }: Job, code: number, fault: Error | undefined): Error {
+    if (signal?.aborted) return abortReason(signal);
+    if (this.closed) return new Error('threads: the pool was closed');
+    const why = fault ? `: ${fault.message}` : '';
+    return new ThreadCrashed(`threads: the thread running '${task}' exited with code ${code}${why}`);
   }
 
   private release(worker: Worker): void {
