@@ -25,8 +25,7 @@ declare module 'parquetjs-lite' {
       options: WriterOptions,
     );
   }
-  class ParquetWriter {
-    constructor(schema: ParquetSchema, envelope: ParquetEnvelopeWriter, options: WriterOptions);
+  interface ParquetWriter {
     setMetadata(key: string, value: string): void;
     /** Throws strings, not errors. */
     appendRow(row: Readonly<Record<string, unknown>>): Promise<void>;
@@ -36,7 +35,11 @@ declare module 'parquetjs-lite' {
   const parquetjs: {
     ParquetSchema: typeof ParquetSchema;
     ParquetEnvelopeWriter: typeof ParquetEnvelopeWriter;
-    ParquetWriter: typeof ParquetWriter;
+    ParquetWriter: new (
+      schema: ParquetSchema,
+      envelope: ParquetEnvelopeWriter,
+      options: WriterOptions,
+    ) => ParquetWriter;
   };
   export default parquetjs;
 }
