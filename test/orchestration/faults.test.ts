@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startDevServer, type DevServer } from '../../infra/devServer.js';
 import { SEARCH_ATTRIBUTES } from '../../config/names.js';
 import { describeShared } from '../support/shared.js';
-import { crystals, extendedXyz, parts, Workplace, type RunningCommand } from './koine.js';
+import { crystals, extendedXyz, partCount, parts, Workplace, type RunningCommand } from './koine.js';
 
 const TABLES = ['embeddings', 'coordinates', 'structure_vectors', 'similarity', 'transport'];
 
@@ -30,10 +30,10 @@ describeShared('a run whose processes are killed', () => {
 
   /** Waits until some, but not all, shards of the first model are embedded. */
   async function untilMidEmbed(output: string, run: RunningCommand): Promise<void> {
-    const total = [...parts(place.path('calm'), 'embeddings')].length;
+    const total = partCount(place.path('calm'), 'embeddings');
     for (;;) {
       if (run.child.exitCode !== null) throw new Error(`the run ended before it could be killed: ${run.output.stderr}`);
-      const done = parts(place.path(output), 'embeddings').size;
+      const done = partCount(place.path(output), 'embeddings');
       if (done >= 3 && done < total - 3) return;
       await sleep(20);
     }

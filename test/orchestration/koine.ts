@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -134,4 +134,11 @@ export function stamps(folder: string): Map<string, string> {
 /** Parts of a published table: Parquet files of all its leaves. */
 export function parts(folder: string, table: string): Map<string, string> {
   return new Map([...digests(folder)].filter(([name]) => name.startsWith(`${table}/`) && name.endsWith('.parquet')));
+}
+
+/** Number of Parquet files of a table so far, while a run is writing. */
+export function partCount(folder: string, table: string): number {
+  const leaf = join(folder, table);
+  if (!existsSync(leaf)) return 0;
+  return readdirSync(leaf, { recursive: true }).filter((name) => String(name).endsWith('.parquet')).length;
 }
