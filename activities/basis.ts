@@ -29,6 +29,7 @@ import {
   type RankedAtom,
 } from '../latent/anchorPolicies.js';
 import type { AtomId } from '../latent/atomId.js';
+import { ThreadTaskFailed } from '../threads/pool.js';
 import { embedReceipt } from './embed.js';
 import { invalidInput } from './failures.js';
 import type { Work } from './heartbeat.js';
@@ -110,11 +111,9 @@ export function basisStage(runs: Runs) {
         if (receipt.outputs.part) leaves.push(await store.get(receipt.outputs.part.key, work));
         work.beat({ shard: item });
       }
-      const result = await runs.deps.compute.call(
-        'clusterLeaves',
-        { leaves, anchors: anchorCount(plan.spec), threshold: pass.threshold, center: plan.spec.basis.center },
-        { signal: work.signal },
-      );
+      const { threshold } = pass;
+      const task = { leaves, anchors: anchorCount(plan.spec), threshold, center: plan.spec.basis.center };
+      const result = await refuseTooMany(() => runs.deps.compute.call('clusterLeaves', task, { signal: work.signal }));
       const next: BasisPass =
         result.status === 'refit'
           ? { ...pass, threshold: result.threshold }
@@ -164,14 +163,14 @@ export function basisStage(runs: Runs) {
       const store = runs.store(run);
       let chosen: AtomId[];
       if (spec.basis.method === 'direct') {
-        const anchors = await directAnchors(runs, run, plan, passKey, work);
+        const anchors = await refuseTooMany(() => directAnchors(runs, run, plan, passKey, work));
         if (anchors.includes(null)) {
           const next: BasisPass = { ...(await runs.pass(run, passKey)), anchors };
           return { status: 'nominate', key: await runs.write(run, 'passes', next) };
         }
         chosen = anchors.filter((anchor) => anchor !== null);
       } else if (spec.basis.method === 'explicit') chosen = explicitAnchors(spec.basis.anchors as string[]);
-      else chosen = await policyAnchors(runs, run, plan, work);
+      else chosen = await refuseTooMany(() => policyAnchors(runs, run, plan, work));
       const atoms = await nameElements(runs, run, plan, chosen, work);
       const { centre } = spec.coordinates;
       const names = atoms.map(({ material_id, atom_index }) => [material_id, atom_index]);
@@ -294,6 +293,16 @@ async function policyAnchors(runs: Runs, run: RunRef, plan: PlanDocument, work: 
   const vectors = sample.map(({ vector }) => vector);
   const picked = await runs.deps.compute.call('spreadAnchors', { vectors, method, anchors: count, seed }, work);
   return Array.from(picked, (row) => atomId(sample[row]));
+}
+
+/** Passes on what `choose` gives; numerics say by a RangeError that the data hold fewer anchors, which no retry mends. */
+async function refuseTooMany<T>(choose: () => Promise<T>): Promise<T> {
+  try {
+    return await choose();
+  } catch (error) {
+    const tooMany = error instanceof ThreadTaskFailed ? error.errorName === 'RangeError' : error instanceof RangeError;
+    throw tooMany ? invalidInput(`basis.anchors: ${(error as Error).message}`) : error;
+  }
 }
 
 function atomId({ materialId, atomIndex }: AtomId): AtomId {

@@ -91,7 +91,7 @@ export class Runs {
     return found;
   }
 
-  /** Puts bytes under a key made from their digest. */
+  /** Puts bytes under a key made from their digest; an object that is there already with another size is mended. */
   async putPart(
     run: RunRef,
     keyOf: (sha256: string) => string,
@@ -101,7 +101,11 @@ export class Runs {
   ): Promise<PartEntry> {
     const sha256 = sha256Hex(bytes);
     const key = keyOf(sha256);
-    await this.store(run).putIfAbsent(key, bytes, options);
+    const store = this.store(run);
+    if ((await store.putIfAbsent(key, bytes, options)) === 'exists') {
+      const there = await store.head(key, options);
+      if (there?.bytes !== bytes.length) await store.put(key, bytes, options);
+    }
     return { key, bytes: bytes.length, rows, sha256 };
   }
 
