@@ -1,3 +1,4 @@
+import { singularValues } from '../singularValues.js';
 import { svd } from '../svd.js';
 import type { CentredCloud } from './centredCloud.js';
 import { bilinearForms } from './linearCka.js';
@@ -27,14 +28,29 @@ export function angularProcrustes(x: CentredCloud, y: CentredCloud, cross: Float
   const r = s.length;
   let nuclear = 0;
   for (let c = r - 1; c >= 0; c--) nuclear += s[c];
+  let rank = 0;
+  while (rank < r && s[rank] > 1e-14 * s[0]) rank++;
   for (let i = 0; i < p; i++)
     for (let j = 0; j < q; j++) {
       let sum = 0;
-      for (let c = 0; c < r && s[c] > 1e-14 * s[0]; c++) sum += u[i * r + c] * v[j * r + c];
+      for (let c = 0; c < rank; c++) sum += u[i * r + c] * v[j * r + c];
       rotation[i * q + j] = sum;
     }
   const cosine = Math.min(1, nuclear / norm);
   return { angle: Math.acos(cosine), cosine, rotation };
+}
+
+/**
+ * The cosine alone, by singular values without their vectors: several times faster, equal to rounding.
+ * @returns 0 when either cloud is a single point, at most 1
+ */
+export function angularProcrustesCosine(x: CentredCloud, y: CentredCloud, cross: Float64Array): number {
+  const norm = Math.sqrt(x.total * y.total);
+  if (norm === 0) return 0;
+  const values = singularValues(cross, x.points.columns, y.points.columns);
+  let nuclear = 0;
+  for (let c = values.length - 1; c >= 0; c--) nuclear += values[c];
+  return Math.min(1, nuclear / norm);
 }
 
 /**

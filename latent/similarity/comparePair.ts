@@ -1,12 +1,11 @@
 import { finiteFloat64, takeRows, type Matrix } from '../matrix.js';
 import { crossProduct } from '../pairwise.js';
-import { singularValues } from '../singularValues.js';
-import { angularProcrustes, angularProcrustesInfluence } from './angularProcrustes.js';
+import { angularProcrustes, angularProcrustesCosine, angularProcrustesInfluence } from './angularProcrustes.js';
 import { bootstrapShifts, type DrawEstimate } from './bootstrap.js';
 import { centredCloud, type CentredCloud } from './centredCloud.js';
 import { linearCka, linearCkaInfluence, unbiasedLinearCka } from './linearCka.js';
 import { mean, neighbourOverlaps, permutedOverlap } from './mutualNeighbours.js';
-import { hubness, nearestNeighbours, type NeighbourMeasure, type Neighbours } from './neighbours.js';
+import { hubness, nearestNeighboursByMeasure, type NeighbourMeasure } from './neighbours.js';
 import { calibrate, permutations, type Calibration, type NullKind } from './nulls.js';
 
 /** Names of the metrics, as in the `similarity` table. */
@@ -85,14 +84,12 @@ export async function comparePair(x: Matrix, y: Matrix, options: ComparePairOpti
   const [left, right] = [finiteFloat64(x, 'x'), finiteFloat64(y, 'y')];
   const n = x.rows;
   const compared: Measured[] = [];
-  for (const metric of metrics) {
-    const measure = measureOf[metric];
-    if (measure) compared.push(await compareNeighbours(metric, measure, left, right, neighbours));
-  }
+  if (metrics.some((metric) => measureOf[metric]))
+    compared.push(...(await compareNeighbours(metrics, left, right, neighbours)));
   if (metrics.some((metric) => !measureOf[metric]))
     compared.push(...(await compareLinear(metrics, left, right, replicates > 0)));
 
-  const shifts = bootstrapShifts(
+  const shifts = await bootstrapShifts(
     compared.map(({ influence }) => influence),
     replicates,
     seed,
@@ -103,7 +100,7 @@ export async function comparePair(x: Matrix, y: Matrix, options: ComparePairOpti
     for (const kind of nulls.kinds) {
       const results = await nullValues(wanted, n, kind, nulls);
       wanted.forEach((one, at) => {
-        const calibration = calibrate(one.similarity, results[at], 1, nulls.alpha);
+        const calibration = calibrate(one.similarity(), results[at], 1, nulls.alpha);
         if (one.metric === 'angular_procrustes') {
           calibration.nullMean = mean(results[at].map((cosine) => Math.acos(Math.min(1, cosine))));
           calibration.threshold = Math.acos(Math.min(1, calibration.threshold));
@@ -126,7 +123,7 @@ interface Measured {
   influence: Float64Array;
   hubness: ComparedMetric['hubness'];
   /** What is calibrated: larger is more alike, at most 1. */
-  similarity: number;
+  similarity: () => number;
   /** The similarity after the rows of y are permuted; `cross` gives XᵀY of the permuted rows, computed once for all metrics. */
   permuted: (permutation: Int32Array, cross: () => Promise<Float64Array>) => Promise<number>;
   /** Centred clouds, for metrics that need `cross`. */
@@ -134,24 +131,28 @@ interface Measured {
 }
 
 async function compareNeighbours(
-  metric: SimilarityMetric,
-  measure: NeighbourMeasure,
+  metrics: readonly SimilarityMetric[],
   x: Matrix<Float64Array>,
   y: Matrix<Float64Array>,
   k: number,
-): Promise<Measured> {
-  const inX: Neighbours = await nearestNeighbours(x, k, measure);
-  const inY: Neighbours = await nearestNeighbours(y, k, measure);
-  const overlaps = neighbourOverlaps(inX, inY);
-  const value = mean(overlaps);
-  return {
-    metric,
-    value,
-    influence: overlaps.map((overlap) => overlap - value),
-    hubness: { x: hubness(inX), y: hubness(inY) },
-    similarity: value,
-    permuted: (permutation) => Promise.resolve(permutedOverlap(inX, inY, permutation)),
-  };
+): Promise<Measured[]> {
+  const asked = metrics.filter((metric) => measureOf[metric]);
+  const measures = asked.map((metric) => measureOf[metric] as NeighbourMeasure);
+  const allInX = await nearestNeighboursByMeasure(x, k, measures);
+  const allInY = await nearestNeighboursByMeasure(y, k, measures);
+  return asked.map((metric, at) => {
+    const [inX, inY] = [allInX[at], allInY[at]];
+    const overlaps = neighbourOverlaps(inX, inY);
+    const value = mean(overlaps);
+    return {
+      metric,
+      value,
+      influence: overlaps.map((overlap) => overlap - value),
+      hubness: { x: hubness(inX), y: hubness(inY) },
+      similarity: () => value,
+      permuted: (permutation) => Promise.resolve(permutedOverlap(inX, inY, permutation)),
+    };
+  });
 }
 
 async function compareLinear(
@@ -173,7 +174,14 @@ async function compareLinear(
   if (metrics.includes('linear_cka')) {
     const value = linearCka(x, y, cross);
     const permuted: Measured['permuted'] = async (_, crossOf) => linearCka(x, y, await crossOf());
-    compared.push({ ...common, metric: 'linear_cka', value, influence: ckaInfluence, similarity: value, permuted });
+    compared.push({
+      ...common,
+      metric: 'linear_cka',
+      value,
+      influence: ckaInfluence,
+      similarity: () => value,
+      permuted,
+    });
   }
   if (metrics.includes('unbiased_linear_cka')) {
     const value = unbiasedLinearCka(x, y, cross);
@@ -188,25 +196,20 @@ async function compareLinear(
       metric: 'unbiased_linear_cka',
       value,
       influence: ckaInfluence,
-      similarity: value,
+      similarity: () => value,
       permuted,
     });
   }
   if (metrics.includes('angular_procrustes')) {
-    const procrustes = angularProcrustes(x, y, cross);
-    const norm = Math.sqrt(x.total * y.total);
-    // Values alone are several times faster than with their vectors, and rounded alike for observed and null.
-    const cosine = (c: Float64Array) => {
-      let nuclear = 0;
-      for (const value of singularValues(c, x.points.columns, y.points.columns)) nuclear += value;
-      return norm === 0 ? 0 : nuclear / norm;
-    };
+    const procrustes = withInfluence ? angularProcrustes(x, y, cross) : undefined;
+    // For the nulls values alone, observed and permuted, so that both are rounded alike.
+    const cosine = (c: Float64Array) => angularProcrustesCosine(x, y, c);
     compared.push({
       ...common,
       metric: 'angular_procrustes',
-      value: procrustes.angle,
-      influence: withInfluence ? await angularProcrustesInfluence(x, y, procrustes) : none,
-      similarity: cosine(cross),
+      value: procrustes?.angle ?? Math.acos(cosine(cross)),
+      influence: procrustes ? await angularProcrustesInfluence(x, y, procrustes) : none,
+      similarity: () => cosine(cross),
       permuted: async (_, crossOf) => cosine(await crossOf()),
     });
   }

@@ -1,5 +1,6 @@
-import { centred, matrix, type Matrix } from '../matrix.js';
-import { screeningError, screenInnerProducts, squaredDistance, squaredNorms } from '../pairwise.js';
+import { centred, columnMeans, matrix, type Matrix } from '../matrix.js';
+import { squaredDistance, squaredNorms } from '../pairwise.js';
+import { screenNeighbours, type Nearness } from './neighbourScreen.js';
 
 /** What makes a neighbour near: a small Euclidean distance, a large cosine, or a large inner product (the notebook's; ruled by hubs). */
 export const neighbourMeasures = ['euclidean', 'cosine', 'inner'] as const;
@@ -24,48 +25,39 @@ export async function nearestNeighbours(
   k: number,
   measure: NeighbourMeasure,
 ): Promise<Neighbours> {
+  const [neighbours] = await nearestNeighboursByMeasure(x, k, [measure]);
+  return neighbours;
+}
+
+/**
+ * As `nearestNeighbours`, by several measures at the price of one matrix product: with c the rows about their mean m, all of them are functions of c_i.c_j
+ * and of single rows. The inner product of two rows is c_i.c_j + c_j.m and terms of i alone.
+ * @returns one for each measure, in their order
+ */
+export async function nearestNeighboursByMeasure(
+  x: Matrix<Float64Array>,
+  k: number,
+  measures: readonly NeighbourMeasure[],
+): Promise<Neighbours[]> {
   const n = x.rows;
   if (!(Number.isInteger(k) && k >= 1 && k < n))
     throw new RangeError(`latent/similarity: ${k} neighbours among ${n} rows; k must be within 1 and ${n - 1}`);
-  // Distances do not see the centre, the error of a product does. Screened is |y|² - 2xy, or -xy for inner products.
-  const points = measure === 'cosine' ? unitRows(x) : measure === 'inner' ? x : centred(x);
-  const squares = squaredNorms(points);
-  const weight = measure === 'inner' ? 1 : 2;
-  const offsets = measure === 'inner' ? new Float64Array(n) : squares;
-  const longest = Math.sqrt(squares.reduce((max, square) => Math.max(max, square), 0));
-  const compared = measure === 'cosine' ? points : x; // differences of the rows as given: centring rounds
-  const distance =
-    measure === 'inner'
-      ? (i: number, j: number) => -innerProduct(compared, i, j)
-      : (i: number, j: number) => squaredDistance(compared, i, compared, j);
-
-  const indices = new Int32Array(n * k);
+  const mean = columnMeans(x);
+  const points = centred(x, mean);
+  const radius = Math.sqrt(largest(squaredNorms(points))) || 1; // float32 has the range for rows of length 1
+  for (let at = 0; at < points.data.length; at++) points.data[at] /= radius;
+  const views = measures.map((measure) => viewBy(measure, x, points, mean, radius));
+  const lengths = squaredNorms(points).map(Math.sqrt);
+  const found = measures.map(() => new Int32Array(n * k));
   const nearest = new Float64Array(k);
-  const chosen = new Int32Array(k);
-  const candidates = new Int32Array(n);
-  const screened = new Float64Array(n);
-  await screenInnerProducts(points, (i, products, offset) => {
-    const slack = 2 * weight * screeningError(x.columns) * Math.sqrt(squares[i]) * longest;
-    // One pass keeps the k smallest and everything within the slack of the k-th so far: a superset of what the final k-th needs.
-    nearest.fill(Infinity);
-    let limit = Infinity;
-    let count = 0;
-    for (let j = 0; j < n; j++) {
-      const value = offsets[j] - weight * products[offset + j];
-      if (value > limit || j === i) continue;
-      candidates[count] = j;
-      screened[count++] = value;
-      if (value >= nearest[k - 1]) continue;
-      let at = k - 1;
-      for (; at > 0 && nearest[at - 1] > value; at--) nearest[at] = nearest[at - 1];
-      nearest[at] = value;
-      limit = nearest[k - 1] + slack;
-    }
+  await screenNeighbours(points, lengths, views, k, (i, which, candidates, count) => {
+    const { compared, inner } = views[which];
+    const chosen = found[which].subarray(i * k, (i + 1) * k);
     nearest.fill(Infinity);
     for (let c = 0; c < count; c++) {
-      if (screened[c] > limit) continue;
       // Candidates come in order of index, so one at an equal distance stays behind.
-      const value = distance(i, candidates[c]);
+      const j = candidates[c];
+      const value = inner ? -innerProduct(compared, i, j) : squaredDistance(compared, i, compared, j);
       if (value >= nearest[k - 1]) continue;
       let at = k - 1;
       for (; at > 0 && nearest[at - 1] > value; at--) {
@@ -73,11 +65,41 @@ export async function nearestNeighbours(
         chosen[at] = chosen[at - 1];
       }
       nearest[at] = value;
-      chosen[at] = candidates[c];
+      chosen[at] = j;
     }
-    indices.set(chosen, i * k);
   });
-  return { indices, rows: n, k };
+  return found.map((indices) => ({ indices, rows: n, k }));
+}
+
+/** How a measure sees the rows: screened by products, decided by distances, or inner products, of the rows compared. */
+interface View extends Nearness {
+  compared: Matrix<Float64Array>;
+  inner: boolean;
+}
+
+function viewBy(
+  measure: NeighbourMeasure,
+  x: Matrix<Float64Array>,
+  points: Matrix<Float64Array>,
+  mean: Float64Array,
+  radius: number,
+): View {
+  if (measure === 'euclidean') {
+    const offsets = squaredNorms(points).map((square) => -square / 2);
+    return { offsets, rounding: 2 ** -26, compared: x, inner: false }; // differences of the rows as given: centring rounds
+  }
+  const offsets = new Float64Array(x.rows);
+  for (let j = 0, at = 0; j < x.rows; j++)
+    for (let c = 0; c < x.columns; c++, at++) offsets[j] += (points.data[at] * mean[c]) / radius;
+  const squares = squaredNorms(x);
+  const rounding = (2 ** -26 * largest(squares)) / radius ** 2;
+  if (measure === 'inner') return { offsets, rounding, compared: x, inner: true };
+  const meanSquare = mean.reduce((sum, value) => sum + value * value, 0) / radius ** 2;
+  const scaled = {
+    shifts: offsets.map((value) => value + meanSquare),
+    scales: squares.map((square) => radius / Math.sqrt(square)),
+  };
+  return { offsets, scaled, rounding, compared: unitRows(x, squares), inner: false };
 }
 
 /**
@@ -96,11 +118,11 @@ export function hubness({ indices, rows, k }: Neighbours): number {
   return second === 0 ? 0 : third / second ** 1.5;
 }
 
-function unitRows(x: Matrix<Float64Array>): Matrix<Float64Array> {
+function unitRows(x: Matrix<Float64Array>, squares: Float64Array): Matrix<Float64Array> {
   const data = new Float64Array(x.data.length);
-  squaredNorms(x).forEach((norm, row) => {
-    if (norm === 0) throw new RangeError(`latent/similarity: row ${row} is zero and has no cosine; leave it out`);
-    const scale = 1 / Math.sqrt(norm);
+  squares.forEach((square, row) => {
+    if (square === 0) throw new RangeError(`latent/similarity: row ${row} is zero and has no cosine; leave it out`);
+    const scale = 1 / Math.sqrt(square);
     for (let at = row * x.columns; at < (row + 1) * x.columns; at++) data[at] = x.data[at] * scale;
   });
   return matrix(data, x.rows, x.columns);
@@ -110,4 +132,10 @@ function innerProduct(x: Matrix<Float64Array>, i: number, j: number): number {
   let sum = 0;
   for (let c = 0; c < x.columns; c++) sum += x.data[i * x.columns + c] * x.data[j * x.columns + c];
   return sum;
+}
+
+function largest(values: Float64Array): number {
+  let max = 0;
+  for (const value of values) if (value > max) max = value;
+  return max;
 }

@@ -42,9 +42,9 @@ describe('permutations', () => {
 });
 
 describe('bootstrap', () => {
-  test('replicates spread as the standard error of the mean', () => {
+  test('replicates spread as the standard error of the mean', async () => {
     const influence = Float64Array.from({ length: 400 }, (_, at) => (at % 2 ? 1 : -1));
-    const [shifts] = bootstrapShifts([influence], 4000, 9);
+    const [shifts] = await bootstrapShifts([influence], 4000, 9);
     const variance = shifts.reduce((sum, shift) => sum + shift ** 2, 0) / 4000;
     expect(Math.sqrt(variance)).toBeGreaterThan(0.95 / 20);
     expect(Math.sqrt(variance)).toBeLessThan(1.05 / 20);
