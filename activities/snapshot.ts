@@ -24,7 +24,7 @@ import {
 import { invalidInput } from './failures.js';
 import type { Work } from './heartbeat.js';
 import { SHARDS_PER_LIST, type Runs } from './runs.js';
-import { placeStructures } from './sharding.js';
+import { placeStructures, type ChunkColumns } from './sharding.js';
 
 /** Files read by one activity; a folder of 150,000 CIF files becomes 600 units. */
 const FILES_PER_UNIT = 256;
@@ -43,14 +43,6 @@ interface ReadReceipt {
   rejections: QuarantineRow[];
   structures: number;
   duplicates: number;
-}
-
-/** The light columns of a chunk: enough to merge, deduplicate and cut without the structures themselves. */
-interface ChunkIndex {
-  ids: string[];
-  hashes: string[];
-  contents: string[];
-  atoms: number[];
 }
 
 /** The snapshot stage: from source files to content-addressed shards. */
@@ -86,7 +78,7 @@ export function snapshotStage(runs: Runs) {
       const store = runs.store(run);
       const sources = (await unitOf(store, run, item, work)).files.map((file) => byteSource(file, store, runs, work));
       const key = await readKey(sources, spec.limits.max_atoms);
-      const known = await readJson<ReadReceipt>(store, keys.receipt('read', key), work);
+      const known = await findReading(store, key, work);
       if (!known && work.lookupOnly) return tallyOf({ done: 0 });
       const receipt = known ?? (await readUnit(runs, store, sources, key, spec, work));
       await writeJson(store, keys.unitReading(requestName(run), item), { read: key }, work);
@@ -120,7 +112,7 @@ export function snapshotStage(runs: Runs) {
       }
 
       const rejections: QuarantineRow[] = [];
-      const chunks: { key: string; index: ChunkIndex }[] = [];
+      const chunks: { key: string; index: ChunkColumns }[] = [];
       let duplicates = 0;
       for (const read of reads) {
         const receipt = await readJson<ReadReceipt>(store, keys.receipt('read', read), work);
@@ -128,7 +120,7 @@ export function snapshotStage(runs: Runs) {
         rejections.push(...receipt.rejections);
         duplicates += receipt.duplicates;
         for (const chunk of receipt.chunks) {
-          const index = await readJson<ChunkIndex>(store, chunk.index, work);
+          const index = await readJson<ChunkColumns>(store, chunk.index, work);
           if (!index) throw new Error(`activities: ${chunk.index} is gone; run again`);
           chunks.push({ key: chunk.key, index });
         }
@@ -172,28 +164,28 @@ export function snapshotStage(runs: Runs) {
       };
       if (!(await store.head(keys.snapshotDocument(snapshot), work))) {
         let list: ShardEntry[] = [];
-        for (const [index, shard] of placed.shards.entries()) {
+        // Whole lists that an earlier attempt of this activity wrote need no second look.
+        const written = resumedLists(work.cursor, snapshot);
+        for (let index = written * SHARDS_PER_LIST; index < placed.shards.length; index++) {
+          const shard = placed.shards[index];
           const rows: StructureRow[] = [];
           for (const { chunk, row } of shard.rows) rows.push((await decoded.rows(chunks[chunk].key))[row]);
-          const bytes = encodeStructures(rows);
-          const sha256 = sha256Hex(bytes);
-          const key = keys.structuresPart(snapshot, index, sha256);
-          await store.putIfAbsent(key, bytes, work);
-          list.push({
-            key,
-            bytes: bytes.length,
-            rows: rows.length,
-            sha256,
-            content: shard.content,
-            atoms: shard.atoms,
-            first: rows[0].materialId,
-            last: rows[rows.length - 1].materialId,
-          });
+          const part = await runs.putPart(
+            run,
+            (sha256) => keys.structuresPart(snapshot, index, sha256),
+            encodeStructures(rows),
+            rows.length,
+            work,
+          );
+          const { materialId: first } = rows[0];
+          const { materialId: last } = rows[rows.length - 1];
+          list.push({ ...part, content: shard.content, atoms: shard.atoms, first, last });
           if (list.length === SHARDS_PER_LIST || index === placed.shards.length - 1) {
-            await writeJson(store, keys.shardList(snapshot, Math.floor(index / SHARDS_PER_LIST)), list, work);
+            const number = Math.floor(index / SHARDS_PER_LIST);
+            await writeJson(store, keys.shardList(snapshot, number), list, work);
             list = [];
+            work.beat({ snapshot, lists: number + 1 });
           }
-          work.beat({ shard: index });
         }
         await writeJson(store, keys.snapshotRejections(snapshot), rejections, work);
         // Last: whoever sees this document sees the whole snapshot.
@@ -203,6 +195,12 @@ export function snapshotStage(runs: Runs) {
       return { ...document, limit };
     },
   };
+}
+
+/** Shard lists that the attempt before wrote, if its heartbeat tells of this snapshot. */
+function resumedLists(cursor: unknown, snapshot: string): number {
+  const { snapshot: of, lists } = (cursor ?? {}) as { snapshot?: unknown; lists?: unknown };
+  return of === snapshot && typeof lists === 'number' ? lists : 0;
 }
 
 /** The digest in the key of a request. */
@@ -290,6 +288,14 @@ async function readKey(sources: readonly ByteSource[], maxAtoms: number): Promis
   return digestJson({ files, reader: READER_VERSION, max_atoms: maxAtoms });
 }
 
+/** The receipt of a reading, if its chunks are still there. */
+async function findReading(store: ObjectStore, key: string, work: Work): Promise<ReadReceipt | undefined> {
+  const receipt = await readJson<ReadReceipt>(store, keys.receipt('read', key), work);
+  const objects = receipt?.chunks.flatMap((chunk) => [chunk.key, chunk.index]) ?? [];
+  const found = await Promise.all(objects.map((object) => store.head(object, work)));
+  return found.every(Boolean) ? receipt : undefined;
+}
+
 async function readUnit(
   runs: Runs,
   store: ObjectStore,
@@ -319,7 +325,7 @@ async function readUnit(
     receipt.structures += kept.length;
     const number = receipt.chunks.length;
     const names = { key: keys.readChunk(key, number), index: keys.readChunkIndex(key, number) };
-    const index: ChunkIndex = {
+    const index: ChunkColumns = {
       ids: kept.map(({ row }) => row.materialId),
       hashes: kept.map(({ row }) => row.structureHash),
       contents: kept.map(({ content }) => content),

@@ -29,8 +29,8 @@ export interface SessionOptions {
   workers: boolean;
 }
 
-/** Said of every worker that serves one role only. */
-const EXPECTED = /^No (activities|workflows) registered/;
+/** Said of every worker that serves one role only, and of runs whose end is told in koine's own words. */
+const EXPECTED = /^No (activities|workflows) registered|^Workflow (failed|completed)/;
 
 /** Sets logging and metrics of the SDK for this process; call once, before any connection. */
 export function installRuntime(settings: Settings): void {
