@@ -5,7 +5,7 @@ import type { PartEntry } from '../datasets/manifest.js';
 import { findReceipt, writeReceipt } from '../datasets/receipts.js';
 import { anchorsTable } from '../datasets/tables/anchors.js';
 import { decodeEmbeddings } from '../datasets/tables/embeddings.js';
-import type { AtomVectors } from '../datasets/tables/atomVectors.js';
+import { offsetsOfCounts, type AtomVectors } from '../datasets/tables/atomVectors.js';
 import { decodeStructures } from '../datasets/tables/structures.js';
 import {
   tallyOf,
@@ -213,8 +213,7 @@ function without(rows: AtomVectors, excluded: ReadonlySet<string>): AtomVectors 
   if (!rows.materialIds.some((id) => excluded.has(id))) return rows;
   const { dim } = rows;
   const kept = rows.materialIds.map((_, s) => s).filter((s) => !excluded.has(rows.materialIds[s]));
-  const offsets = new Int32Array(kept.length + 1);
-  kept.forEach((s, i) => (offsets[i + 1] = offsets[i] + rows.offsets[s + 1] - rows.offsets[s]));
+  const offsets = offsetsOfCounts(kept.map((s) => rows.offsets[s + 1] - rows.offsets[s]));
   const vectors = new Float32Array(offsets[kept.length] * dim);
   const atomicNumbers = new Int32Array(offsets[kept.length]);
   kept.forEach((s, i) => {

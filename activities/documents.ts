@@ -1,5 +1,5 @@
 import type { RunSpec } from '../config/runSpec.js';
-import type { Tally } from '../config/tally.js';
+import { emptyTally, type Tally } from '../config/tally.js';
 import type { ModelIdentity } from '../datasets/claim.js';
 import type { PartEntry } from '../datasets/manifest.js';
 import type { QuarantineRow } from '../datasets/tables/quarantine.js';
@@ -54,7 +54,7 @@ export interface SourceUnit {
   files: { name: string; location: string }[];
 }
 
-/** Snapshot of some sources: totals, and where its shards are listed. */
+/** Totals of a snapshot of some sources. */
 export interface SnapshotDocument {
   snapshot: string;
   shards: number;
@@ -193,7 +193,7 @@ export interface RunFailure {
   quarantine: { codes: Record<string, number>; rows: QuarantineRow[] } | null;
 }
 
-/** A receipt's tally of one item: what the workflow adds up. */
+/** The tally of one item: what the workflow adds up. */
 export function tallyOf(part: Partial<Tally>): Tally {
-  return { done: 1, reused: 0, structures: 0, atoms: 0, quarantined: 0, runSeconds: 0, threadSeconds: 0, ...part };
+  return { ...emptyTally(), done: 1, ...part };
 }

@@ -23,7 +23,7 @@ const LOOKUPS_AT_ONCE = 16;
 type Activity<F> = F extends (...args: [...infer A, Work]) => Promise<infer R> ? (...args: A) => Promise<R> : never;
 type AsActivities<Stage> = { [Name in keyof Stage]: Activity<Stage[Name]> };
 
-/** All stages over one memory of documents. Plain functions: `koine plan` calls them without an engine. */
+/** All stages over one memory of documents: plain functions that need no engine. */
 export function createStages(dependencies: ActivityDependencies) {
   const runs = new Runs(dependencies);
   const samples = new Samples(runs);

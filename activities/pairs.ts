@@ -35,7 +35,7 @@ export async function readPair(
 ): Promise<Pair> {
   const [a, b] = await Promise.all(pairNames(plan, item).map((name) => modelParts(runs, run, basis, name, work)));
   const excluded = new Set([...a.quarantine, ...b.quarantine].map((row) => row.material_id));
-  return { a: a, b: b, excluded };
+  return { a, b, excluded };
 }
 
 /** Where the tables of a pair lie. */

@@ -48,7 +48,7 @@ export function referenceModel({ basis, models }: RunSpec): string {
 }
 
 /** The models of a request with everything their embeddings depend on. @throws a final failure for an unknown model */
-export async function planModels(runs: Runs, run: RunRef): Promise<PlannedModel[]> {
+async function planModels(runs: Runs, run: RunRef): Promise<PlannedModel[]> {
   const { spec } = await runs.request(run);
   const { provider, batch } = spec.inference;
   const budget = batch ?? DEFAULT_BUDGETS[provider];

@@ -123,7 +123,7 @@ export class Samples {
   private async part(run: RunRef, space: Space, entry: PartEntry, work: Work) {
     const known = this.parts.get(entry.sha256);
     const part = known ?? (await this.readPart(run, space, entry.key, work));
-    if (!known) this.held += part.rows.vectors.byteLength;
+    if (!this.parts.has(entry.sha256)) this.held += part.rows.vectors.byteLength; // another pair may have read it too
     this.parts.delete(entry.sha256); // most recently used last
     this.parts.set(entry.sha256, part);
     for (const [sha256, { rows }] of this.parts) {

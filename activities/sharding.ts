@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { compareCodePoints } from '../datasets/canonicalJson.js';
 import { sha256Hex } from '../datasets/digest.js';
 
-/** Light columns of a sorted chunk of structures. */
+/** The light columns of a chunk: enough to merge, deduplicate and cut without the structures themselves. */
 export interface ChunkColumns {
   ids: string[];
   hashes: string[];

@@ -49,7 +49,7 @@ export const FAILURES = {
 /** Exit codes of the command line. */
 export const EXIT = { done: 0, failed: 1, usage: 2, quarantineLimit: 3, cancelled: 130 } as const;
 
-/** Shards per range workflow: about 6 events a shard keeps one range near 3,000 events. */
+/** Items per range workflow: about 6 events each, so a range of new work continues as new a few times. */
 export const SHARDS_PER_RANGE = 500;
 /** Events after which a range continues as new: a worker that picks it up replays at most these and one window. */
 export const HISTORY_EVENT_BUDGET = 1_000;

@@ -23,7 +23,7 @@ const basisSchema = z.strictObject({
   method: z
     .enum(['direct', 'explicit', 'farthest-point', 'random', 'kmeans++', 'element-stratified'])
     .default('direct')
-    .describe('How anchors are chosen; `direct` is the distributed DIRECT of docs/method.'),
+    .describe('How anchors are chosen; `direct` is DIRECT, fitted shard by shard.'),
   anchors: z
     .union([count('K'), z.array(z.string().regex(/^.+:\d+$/, 'must look like "<material_id>:<atom_index>"')).min(1)])
     .default(100)

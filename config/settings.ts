@@ -18,10 +18,7 @@ const settingsSchema = z.object({
     .optional()
     .describe('Inference threads, and compute threads beside them. Default: all cores.'),
   KOINE_QUEUE_SUFFIX: z.string().default('').describe('Separates deployments that share a Temporal namespace.'),
-  KOINE_DEPLOYMENT: z
-    .string()
-    .optional()
-    .describe('Worker deployment name; with KOINE_BUILD_ID turns worker versioning on.'),
+  KOINE_DEPLOYMENT: z.string().optional().describe('Worker deployment name; turns worker versioning on.'),
   KOINE_BUILD_ID: z.string().optional().describe('Build id of this worker version; the bundle hash by default.'),
   KOINE_METRICS_ADDRESS: z.string().optional().describe('host:port of a Prometheus endpoint, e.g. 127.0.0.1:9464.'),
   TEMPORAL_ADDRESS: z.string().optional().describe('Frontend of a real cluster; without it everything is embedded.'),

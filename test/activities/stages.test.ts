@@ -72,6 +72,19 @@ describeShared('stages without an engine', () => {
       expect(digests(place.output, `snapshots/${first.snapshot}`)).toEqual(before);
     });
 
+    test.each(['parquet', 'json'])('reads a file again where the %s of its chunk is gone', async (extension) => {
+      await place.source(crystals(10));
+      const request = await place.request({});
+      const first = await place.snapshot(request);
+      const before = digests(place.output);
+      const chunk = (await place.keys('intermediate/read/')).find((key) => key.endsWith(extension));
+      await place.store.delete([chunk!]);
+      const { readings, ...again } = await place.snapshot(request);
+      expect(readings.map(({ reused }) => reused)).toEqual([0]);
+      expect(again).toEqual({ ...first, readings: undefined });
+      expect(digests(place.output)).toEqual(before);
+    });
+
     test('of sources without a usable structure is refused with the first reason', async () => {
       await place.source([{ ...crystals(1)[0], lattice: new Float64Array(9) }]);
       const snapshot = place.snapshot(await place.request({}));
