@@ -118,8 +118,9 @@ describe('placeStructures', () => {
     );
   });
 
-  test('cuts shards of about the mean size', () => {
+  test('cuts shards of about the mean size, and where no boundary comes at four times the mean', () => {
     const { shards } = contents([columns(database(20_000))], 64);
+    expect(Math.max(...shards.map(({ rows }) => rows.length))).toBe(4 * 64);
     const mean = 20_000 / shards.length;
     expect(mean).toBeGreaterThan(48);
     expect(mean).toBeLessThan(96);

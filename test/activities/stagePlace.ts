@@ -27,11 +27,13 @@ export class StagePlace {
   readonly folder = mkdtempSync(join(tmpdir(), 'koine-stages-'));
   readonly output = join(this.folder, 'out');
   readonly store: ObjectStore;
+  readonly runs: Runs;
   /** Each has its own memory of documents, as another worker process would. */
   stages: ReturnType<typeof createStages>;
 
   constructor(private readonly dependencies: ActivityDependencies) {
     this.store = dependencies.openStore(this.output);
+    this.runs = new Runs(dependencies);
     this.stages = createStages(dependencies);
   }
 
@@ -66,7 +68,7 @@ export class StagePlace {
       'test',
     );
     const run: RunRef = { output: this.output, document: '' };
-    return { ...run, document: await new Runs(this.dependencies).write(run, 'requests', { spec, replace: false }) };
+    return { ...run, document: await this.runs.write(run, 'requests', { spec, replace: false }) };
   }
 
   /** listSources, read, assembleSnapshot. */
