@@ -107,7 +107,7 @@ export function snapshotStage(runs: Runs) {
       const assembly = keys.receipt('snapshot', digestJson({ reads, shards: spec.shards }));
       const known = await readJson<{ snapshot: string }>(store, assembly, work);
       if (known) {
-        const document = await readJson<SnapshotDocument>(store, keys.snapshotDocument(known.snapshot), work);
+        const document = await findSnapshot(store, known.snapshot, work);
         if (document) return { ...document, limit };
       }
 
@@ -162,7 +162,7 @@ export function snapshotStage(runs: Runs) {
         quarantined: rejections.length,
         duplicates,
       };
-      if (!(await store.head(keys.snapshotDocument(snapshot), work))) {
+      if (!(await findSnapshot(store, snapshot, work))) {
         let list: ShardEntry[] = [];
         // Whole lists that an earlier attempt of this activity wrote need no second look.
         const written = resumedLists(work.cursor, snapshot);
@@ -195,6 +195,19 @@ export function snapshotStage(runs: Runs) {
       return { ...document, limit };
     },
   };
+}
+
+/** Totals of a snapshot, if all its shards are still there with their sizes. One listing, whatever their number. */
+async function findSnapshot(store: ObjectStore, snapshot: string, work: Work): Promise<SnapshotDocument | undefined> {
+  const document = await readJson<SnapshotDocument>(store, keys.snapshotDocument(snapshot), work);
+  if (!document) return undefined;
+  const there = new Map<string, number>();
+  for await (const { key, bytes } of store.list(keys.structuresLeaf(snapshot), work)) there.set(key, bytes);
+  for (let list = 0; list * SHARDS_PER_LIST < document.shards; list++) {
+    const shards = await readJson<ShardEntry[]>(store, keys.shardList(snapshot, list), work);
+    if (!shards?.every(({ key, bytes }) => there.get(key) === bytes)) return undefined;
+  }
+  return document;
 }
 
 /** Shard lists that the attempt before wrote, if its heartbeat tells of this snapshot. */

@@ -85,6 +85,20 @@ describeShared('stages without an engine', () => {
       expect(digests(place.output)).toEqual(before);
     });
 
+    test.each<[string, string, (key: string) => Promise<void>]>([
+      ['shard is deleted', 'structures/', (key) => place.store.delete([key])],
+      ['shard is cut short', 'structures/', (key) => truncate(join(place.output, key), 100)],
+      ['list of shards is deleted', 'shards/', (key) => place.store.delete([key])],
+    ])('is written again where a %s', async (_, folder, damage) => {
+      await place.source(crystals(20));
+      const request = await place.request({});
+      const { snapshot } = await place.snapshot(request);
+      const before = digests(place.output);
+      await damage((await place.keys(`snapshots/${snapshot}/${folder}`))[0]);
+      expect((await place.snapshot(request)).snapshot).toBe(snapshot);
+      expect(digests(place.output)).toEqual(before);
+    });
+
     test('of sources without a usable structure is refused with the first reason', async () => {
       await place.source([{ ...crystals(1)[0], lattice: new Float64Array(9) }]);
       const snapshot = place.snapshot(await place.request({}));
