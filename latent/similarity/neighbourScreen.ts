@@ -99,7 +99,7 @@ export async function screenNeighbours(
       // Of scaled values the maxima are of upper bounds: a margin is as large as a row's scale.
       const highs = new Float32Array(size);
       for (let r = 0; r < size; r++) highs[r] = scaled.shifts[first + r] + margins[at].float32[first + r];
-      return [[`shifts${at}`, { data: highs, shape: [size, 1] }]];
+      return [[`shifts${at}`, { data: highs, shape: [size, 1] }] as const];
     });
     const output = (data: Float32Array, columns: number) => ({
       data: data.subarray(0, size * columns),
