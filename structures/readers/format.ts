@@ -33,7 +33,7 @@ export function formatOf(head: Uint8Array, name: string): FormatReader {
   const known = UNREADABLE.find(([pattern]) => pattern.test(magic));
   if (known) throw new Rejected('unparsable', `the file is ${known[1]}`);
   const text = new TextDecoder().decode(head);
-  if (text.trim() === '') throw new Rejected('empty', 'the file is empty');
+  if (text.trim() === '') throw new Rejected('empty', 'the file is empty; a structure in one of the formats koine reads is needed');
 
   const lines = text.split(/\r?\n/);
   // A POSCAR may begin with any comment, so its numbers speak first.

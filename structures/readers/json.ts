@@ -123,5 +123,5 @@ async function* afterFirstStructure(batches: AsyncIterable<FoundRecord[]>): Asyn
           `none of ${waiting!.length} documents has a structure; of the first: ${first.message}`,
         );
   }
-  if (waiting) throw new Rejected('empty', 'the JSON holds no documents');
+  if (waiting) throw new Rejected('empty', 'the JSON holds no documents; one structure or more are needed');
 }

@@ -72,7 +72,7 @@ async function* readMembers(
     isEmpty = false;
     yield* readFile(member, limits, nesting + 1);
   }
-  if (isEmpty) throw new Rejected('empty', 'the archive holds no files');
+  if (isEmpty) throw new Rejected('empty', 'the archive holds no files; structure files are needed');
 }
 
 /** The source could not deliver its bytes; its own error is the cause. */
@@ -180,6 +180,6 @@ async function* named(
     }
     count++;
   }
-  if (count === 0) first = { found: new Rejected('empty', 'the file holds no structures') };
+  if (count === 0) first = { found: new Rejected('empty', 'the file holds no structures; one or more are needed') };
   if (first) yield item(first, 0, true);
 }
