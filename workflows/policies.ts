@@ -1,12 +1,16 @@
-import type { ActivityOptions } from '@temporalio/workflow';
+import { ActivityCancellationType, type ActivityOptions } from '@temporalio/workflow';
 import { FAILURES } from '../config/names.js';
 
 const nonRetryableErrorTypes = Object.values(FAILURES);
+
+/** A cancelled activity is awaited: what it was writing is whole or not there before its workflow closes. */
+const cancellationType = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED;
 
 /** Reading or writing a few objects, deciding something: seconds. */
 export const forBookkeeping: ActivityOptions = {
   startToCloseTimeout: '15 minutes',
   heartbeatTimeout: '30 seconds',
+  cancellationType,
   retry: { initialInterval: '1 second', maximumInterval: '1 minute', maximumAttempts: 10, nonRetryableErrorTypes },
 };
 
@@ -14,6 +18,7 @@ export const forBookkeeping: ActivityOptions = {
 export const forInference: ActivityOptions = {
   startToCloseTimeout: '60 minutes',
   heartbeatTimeout: '30 seconds',
+  cancellationType,
   retry: { initialInterval: '1 second', maximumInterval: '1 minute', maximumAttempts: 10, nonRetryableErrorTypes },
 };
 
@@ -21,5 +26,6 @@ export const forInference: ActivityOptions = {
 export const forComputation: ActivityOptions = {
   startToCloseTimeout: '2 hours',
   heartbeatTimeout: '30 seconds',
+  cancellationType,
   retry: { initialInterval: '1 second', maximumInterval: '1 minute', maximumAttempts: 6, nonRetryableErrorTypes },
 };
