@@ -25,7 +25,7 @@ describeShared('steering a run', () => {
       shards: { structures: 1 },
     });
 
-  beforeAll(() => writeFileSync(place.path('source.extxyz'), extendedXyz(crystals(100))));
+  beforeAll(() => writeFileSync(place.path('source.extxyz'), extendedXyz(crystals(60))));
   afterAll(() => place.close());
 
   /** Waits until a run has embedded a few of its shards. */

@@ -4,7 +4,7 @@
 // change that broke it proves nothing. So when a test here fails, keep the fixture and guard the change with `patched`. At a
 // release, record its own on its commit (the old ones stay, under a folder of their version):
 //
-//   npm run build && KOINE_RECORD_HISTORIES=1 npx vitest run test/orchestration/replay.test.ts
+//   npm run build && KOINE_RECORD_HISTORIES=all npx vitest run test/orchestration/replay.test.ts
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -22,7 +22,8 @@ beforeAll(async () => {
     logger: new DefaultLogger('ERROR'),
     telemetryOptions: { logging: { forward: {}, filter: { core: 'ERROR', other: 'ERROR' } } },
   });
-  if (process.env.KOINE_RECORD_HISTORIES) await recordHistories();
+  const record = process.env.KOINE_RECORD_HISTORIES;
+  if (record) await recordHistories(record);
 }, 1_800_000);
 
 function fixture(scenario: string): RecordedHistory[] {
