@@ -172,18 +172,16 @@ export function basisStage(runs: Runs) {
       } else if (spec.basis.method === 'explicit') chosen = explicitAnchors(spec.basis.anchors as string[]);
       else chosen = await refuseTooMany(() => policyAnchors(runs, run, plan, work));
       const atoms = await nameElements(runs, run, plan, chosen, work);
-      const { centre } = spec.coordinates;
-      const names = atoms.map(({ material_id, atom_index }) => [material_id, atom_index]);
-      const basis = digestJson({ anchors: names, centre }).slice(0, 16);
-      const document: BasisDocument = {
-        basis,
+      const content = {
         method: spec.basis.method,
         reference_model: referenceModel(spec),
         anchors: atoms,
-        centre,
+        centre: spec.coordinates.centre,
         snapshot: plan.snapshot.snapshot,
         parameters: { center: spec.basis.center, seed: spec.basis.seed },
       };
+      const basis = digestJson(content).slice(0, 16);
+      const document: BasisDocument = { basis, ...content };
       const rows = atoms.map((atom, anchor) => ({ anchor, ...atom }));
       await store.putIfAbsent(keys.anchors(basis), await anchorsTable.encode(rows), work);
       await store.putIfAbsent(keys.basisRecord(basis), canonicalJsonBytes(document), work);

@@ -11,7 +11,7 @@ import type { QuarantineRow } from '../datasets/tables/quarantine.js';
 export type FanOutStage =
   'read' | 'embed' | 'statistics' | 'summarise' | 'nominate' | 'project' | 'similarity' | 'transport';
 /** Every stage of a run, in the order in which it passes them. */
-export type StageName = FanOutStage | 'snapshot' | 'plan' | 'basis' | 'anchor vectors' | 'publish';
+export type StageName = FanOutStage | 'snapshot' | 'plan' | 'basis' | 'publish';
 
 export type { Tally };
 

@@ -2,7 +2,9 @@ import type { RunSpec } from '../config/runSpec.js';
 import { claimModel } from '../datasets/claim.js';
 import { readCatalog } from '../datasets/catalog.js';
 import { DEFAULT_BUDGETS } from '../models/graphBatch.js';
+import { encodingContract } from '../models/card.js';
 import { ENCODER_VERSION } from '../models/inferencePool.js';
+import { digestJson } from '../datasets/digest.js';
 import * as keys from '../datasets/keys.js';
 import { readJson } from '../datasets/json.js';
 import type { BasisDocument, PlanDocument, PlannedModel, PlanSummary, RunRef } from './documents.js';
@@ -63,6 +65,7 @@ async function planModels(runs: Runs, run: RunRef): Promise<PlannedModel[]> {
         licence: card.licence,
         identity: {
           onnx_sha256: onnxSha256,
+          contract_sha256: digestJson(encodingContract(card)),
           encoder_version: ENCODER_VERSION,
           provider,
           batch_budget: { atoms: budget.atoms, edges: budget.edges },

@@ -32,7 +32,6 @@ export const SEARCH_ATTRIBUTES = {
   SnapshotId: 'Keyword',
   Stage: 'Keyword',
   RunName: 'Keyword',
-  ShardsDone: 'Int',
   Quarantined: 'Int',
 } as const;
 

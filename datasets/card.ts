@@ -21,7 +21,7 @@ export interface CardModel {
 /** What a dataset card is made from: content only, so that equal runs have equal cards. */
 export interface CardContent {
   name: string;
-  /** Full digests. */
+  /** Digests: of the snapshot as in paths, of the manifest in full. */
   snapshot: string;
   manifest: string;
   basis: PinnedBasis;

@@ -4,7 +4,7 @@ import type { ObjectStore, StoreOptions } from './store/objectStore.js';
 
 /** The basis that later runs of a name reuse while these fields stay what their spec says. */
 export interface PinnedBasis {
-  /** Full digest. */
+  /** First 16 hex digits of the digest, as in paths. */
   digest: string;
   method: string;
   /** K */
@@ -16,7 +16,7 @@ export interface PinnedBasis {
 export interface CatalogEntry {
   /** Digest of the newest manifest; absent while the first run is under way and only its basis is pinned. */
   manifest?: string;
-  /** Full digest of the snapshot of that manifest. */
+  /** Snapshot of that manifest. */
   snapshot?: string;
   basis?: PinnedBasis;
 }

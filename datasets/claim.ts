@@ -5,6 +5,8 @@ import type { ObjectStore, StoreOptions } from './store/objectStore.js';
 /** What decides the numbers of a model's embeddings of a snapshot. */
 export interface ModelIdentity {
   onnx_sha256: string;
+  /** Digest of what the model's card decides: cutoffs, inputs, elements. */
+  contract_sha256: string;
   encoder_version: string;
   /** ONNX Runtime execution provider. */
   provider: string;

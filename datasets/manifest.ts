@@ -31,9 +31,9 @@ export interface TableContent {
 export interface RunContent {
   /** Name of the run spec. */
   name: string;
-  /** Full digest. */
+  /** First 16 hex digits of the digest, as in paths. */
   snapshot: string;
-  /** Full digest, method and parameters of the basis. */
+  /** Digest (as in paths), method and parameters of the basis. */
   basis: Json;
   /** What went in, with digests: sources, models (card and ONNX digests, encoder version, provider, batch budget). */
   inputs: Json;

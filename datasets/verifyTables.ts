@@ -72,11 +72,11 @@ export class TableChecks {
       case 'embeddings': {
         const atoms = decodeEmbeddings(bytes);
         const { snapshot, model } = partitions(part.key);
-        const leaf = (this.embedded.get(`${snapshot}/${model}`) ?? {
+        const leaf = this.embedded.get(`${snapshot}/${model}`) ?? {
           snapshot,
           flags: new Set(),
           dim: atoms.dim,
-        });
+        };
         this.embedded.set(`${snapshot}/${model}`, leaf);
         this.cover(part, leaf, atoms.materialIds, atoms.dim, sizesOf(atoms));
         return atoms.atomicNumbers.length;

@@ -246,3 +246,27 @@ function abbreviate(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
+
+/** What a card decides about the numbers beside the network itself: part of the cache key of every embedding. */
+export function encodingContract(card: ModelCard) {
+  const {
+    cutoff_angstrom,
+    max_neighbours,
+    angle_cutoff_angstrom,
+    elements,
+    isolated_atoms,
+    inputs,
+    outputs,
+    embedding,
+  } = card;
+  return {
+    cutoff_angstrom,
+    max_neighbours: max_neighbours ?? null,
+    angle_cutoff_angstrom: angle_cutoff_angstrom ?? null,
+    elements: [...elements].sort((a, b) => a - b),
+    isolated_atoms,
+    inputs: Object.keys(inputs).sort(),
+    outputs: Object.keys(outputs).sort(),
+    dim: embedding.dim,
+  };
+}

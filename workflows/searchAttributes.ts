@@ -6,7 +6,6 @@ type Values = {
   SnapshotId: string;
   ModelId: string;
   Stage: string;
-  ShardsDone: number;
   Quarantined: number;
 };
 

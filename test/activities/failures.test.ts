@@ -9,7 +9,13 @@ import { ModelRefused } from '../../models/card.js';
 import { ProviderUnavailable } from '../../models/session.js';
 import { ThreadCrashed, ThreadTaskFailed } from '../../threads/pool.js';
 
-const identity = { onnx_sha256: 'a', encoder_version: '1', provider: 'cpu', batch_budget: { atoms: 1, edges: 1 } };
+const identity = {
+  onnx_sha256: 'a',
+  contract_sha256: 'b',
+  encoder_version: '1',
+  provider: 'cpu',
+  batch_budget: { atoms: 1, edges: 1 },
+};
 
 describe('asFailure', () => {
   test.each([

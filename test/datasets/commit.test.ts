@@ -146,6 +146,7 @@ describe('a claim', () => {
     onnx_sha256: digestJson('onnx'),
     encoder_version: '1',
     provider: 'cpu',
+    contract_sha256: 'c'.repeat(64),
     batch_budget: { atoms: 1000, edges: 50000 },
   };
   const other = { ...identity, provider: 'cuda' };
