@@ -18,8 +18,8 @@ export interface Nearness {
 
 /** Columns of a group: a row's groups are searched by their maxima, which the matrix kernel finds. */
 const GROUP = 16;
-/** Values of one block of products: 1 MiB, so that it is still in cache when its maxima are taken. */
-const BLOCK_VALUES = 1 << 18;
+/** Values of one block of products: 2 MiB, so that it is still in cache when its maxima are taken. */
+const BLOCK_VALUES = 1 << 19;
 
 const kernels = new Map<string, Kernel>();
 
@@ -140,12 +140,14 @@ function marginsOf({ offsets, scaled, rounding }: Nearness, lengths: Float64Arra
 class Search {
   readonly candidates: Int32Array;
   private readonly best: Float64Array;
-  private readonly bestGroups: Float64Array;
+  private readonly bestMaxima: Float64Array;
+  private readonly bestGroups: Int32Array;
 
   constructor(n: number, k: number) {
     this.candidates = new Int32Array(n);
     this.best = new Float64Array(k);
-    this.bestGroups = new Float64Array(k + 1);
+    this.bestMaxima = new Float64Array(k + 1);
+    this.bestGroups = new Int32Array(k + 1);
   }
 
   /**
@@ -162,34 +164,49 @@ class Search {
     slack: number,
     margin: number,
   ): number {
-    const { best, bestGroups, candidates } = this;
+    const { best, bestMaxima, bestGroups, candidates } = this;
     const n = offsets.length;
-    const [low, high] = [(scaled?.shifts[i] ?? 0) - margin, (scaled?.shifts[i] ?? 0) + margin];
-    const firstGroup = offset / GROUP;
-    const lastGroup = firstGroup + Math.ceil(n / GROUP);
+    const scales = scaled?.scales;
+    const shift = scaled ? scaled.shifts[i] : 0;
+    const groups = Math.trunc((n + GROUP - 1) / GROUP);
+    const firstMaximum = Math.trunc(offset / GROUP);
     // The k + 1 groups of the largest maxima, one of which may be due to row i itself, give a lower bound of the k-th nearness ...
-    bestGroups.fill(-Infinity);
-    let least = -Infinity;
-    for (let group = firstGroup; group < lastGroup; group++)
-      if (maxima[group] > least) least = insert(bestGroups, maxima[group]);
+    bestMaxima.fill(-Infinity);
+    const last = bestMaxima.length - 1;
+    let filled = 0;
+    for (let group = 0; group < groups; group++) {
+      const maximum = maxima[firstMaximum + group];
+      if (maximum <= bestMaxima[last]) continue;
+      let at = last;
+      for (; at > 0 && bestMaxima[at - 1] < maximum; at--) {
+        bestMaxima[at] = bestMaxima[at - 1];
+        bestGroups[at] = bestGroups[at - 1];
+      }
+      bestMaxima[at] = maximum;
+      bestGroups[at] = group;
+      filled++;
+    }
     best.fill(-Infinity);
     let limit = -Infinity;
-    for (let group = firstGroup; group < lastGroup; group++) {
-      if (maxima[group] < least) continue;
-      const start = (group - firstGroup) * GROUP;
-      for (let j = start, end = Math.min(n, start + GROUP); j < end; j++) {
-        const lower = (products[offset + j] + offsets[j] + low) * (scaled ? scaled.scales[j] : 1);
+    const low = shift - margin;
+    for (let at = 0, end = Math.min(filled, last + 1); at < end; at++) {
+      const start = bestGroups[at] * GROUP;
+      for (let j = start, stop = Math.min(n, start + GROUP); j < stop; j++) {
+        const value = products[offset + j] + offsets[j] + low;
+        const lower = scales ? value * scales[j] : value;
         if (lower > limit && j !== i) limit = insert(best, lower);
       }
     }
     // ... and every row whose upper bound reaches it is a candidate.
+    const high = shift + margin;
+    const least = limit - slack;
     let count = 0;
-    for (let group = firstGroup; group < lastGroup; group++) {
-      if (maxima[group] + slack < limit) continue;
-      const start = (group - firstGroup) * GROUP;
-      for (let j = start, end = Math.min(n, start + GROUP); j < end; j++) {
-        const upper = (products[offset + j] + offsets[j] + high) * (scaled ? scaled.scales[j] : 1);
-        if (upper >= limit && j !== i) candidates[count++] = j;
+    for (let group = 0; group < groups; group++) {
+      if (maxima[firstMaximum + group] < least) continue;
+      const start = group * GROUP;
+      for (let j = start, stop = Math.min(n, start + GROUP); j < stop; j++) {
+        const value = products[offset + j] + offsets[j] + high;
+        if ((scales ? value * scales[j] : value) >= limit && j !== i) candidates[count++] = j;
       }
     }
     return count;
