@@ -1,8 +1,14 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { matrix } from '../../../latent/matrix.js';
 import { normalFrom, seededRandom } from '../../../latent/random.js';
 import { neighbourOverlaps, permutedOverlap } from '../../../latent/similarity/mutualNeighbours.js';
-import { hubness, nearestNeighbours, neighbourMeasures } from '../../../latent/similarity/neighbours.js';
+import {
+  hubness,
+  nearestNeighbours,
+  nearestNeighboursByMeasure,
+  neighbourMeasures,
+} from '../../../latent/similarity/neighbours.js';
 import { clouds, fixture } from './fixtures/readFixture.js';
 
 describe('neighbours against scikit-learn (fixtures/similarity.py)', () => {
@@ -42,6 +48,51 @@ describe('exactness', () => {
         .slice(0, k);
       expect([...indices.subarray(i * k, (i + 1) * k)]).toEqual(expected);
     }
+  });
+
+  test('as by sorting all pairs, for few rows, for rows tiny beside others and for clouds far from the origin', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer(),
+        fc.integer({ min: 2, max: 70 }),
+        fc.constantFrom(0, 10, 1e5),
+        fc.constantFrom(1e-12, 1e-3, 1),
+        async (seed, n, shift, smallest) => {
+          const random = seededRandom(seed);
+          const normal = normalFrom(random);
+          const p = 3;
+          const rowScales = Float64Array.from({ length: n }, () => smallest ** random());
+          const x = matrix(
+            Float64Array.from({ length: n * p }, (_, at) => shift + rowScales[Math.floor(at / p)] * normal()),
+            n,
+            p,
+          );
+          const k = 1 + Math.floor(random() * (n - 1));
+          const row = (i: number) => x.data.subarray(i * p, (i + 1) * p);
+          const dot = (a: Float64Array, b: Float64Array) => a.reduce((sum, value, c) => sum + value * b[c], 0);
+          const unit = (a: Float64Array) => a.map((value) => value * (1 / Math.sqrt(dot(a, a))));
+          const apart = (a: Float64Array, b: Float64Array) => a.reduce((sum, value, c) => sum + (value - b[c]) ** 2, 0);
+          const distances = {
+            euclidean: (i: number, j: number) => apart(row(i), row(j)),
+            cosine: (i: number, j: number) => apart(unit(row(i)), unit(row(j))),
+            inner: (i: number, j: number) => -dot(row(i), row(j)),
+          };
+          const found = await nearestNeighboursByMeasure(x, k, neighbourMeasures);
+          neighbourMeasures.forEach((measure, which) => {
+            for (let i = 0; i < n; i++) {
+              const expected = Array.from({ length: n }, (_, j) => ({ j, distance: distances[measure](i, j) }))
+                .filter(({ j }) => j !== i)
+                .sort((a, b) => a.distance - b.distance || a.j - b.j)
+                .slice(0, k);
+              expect([...found[which].indices.subarray(i * k, (i + 1) * k)], measure).toEqual(
+                expected.map(({ j }) => j),
+              );
+            }
+          });
+        },
+      ),
+      { numRuns: 60 },
+    );
   });
 
   test('equal rows are each other’s neighbours in order of index, however many there are', async () => {
