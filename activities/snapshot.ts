@@ -1,49 +1,30 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import type { RunSpec } from '../config/runSpec.js';
 import { canonicalJsonBytes, compareCodePoints } from '../datasets/canonicalJson.js';
-import { digestJson, sha256Hex } from '../datasets/digest.js';
-import * as keys from '../datasets/keys.js';
-import type { QuarantineRow } from '../datasets/tables/quarantine.js';
+import { digestJson } from '../datasets/digest.js';
 import { readJson, writeJson } from '../datasets/json.js';
+import * as keys from '../datasets/keys.js';
 import type { ObjectStore } from '../datasets/store/objectStore.js';
+import type { QuarantineRow } from '../datasets/tables/quarantine.js';
 import { decodeStructures, encodeStructures, type StructureRow } from '../datasets/tables/structures.js';
-import { optimadeSources } from '../structures/optimade.js';
-import { readStructures, READER_VERSION } from '../structures/readers/read.js';
-import { localSources } from '../structures/sources.js';
-import type { ByteSource, Rejection, Structure } from '../structures/structure.js';
 import {
   tallyOf,
-  type Tally,
   type ItemTask,
   type RunRef,
   type ShardEntry,
   type SnapshotDocument,
   type SourceUnit,
+  type Tally,
 } from './documents.js';
 import { invalidInput } from './failures.js';
 import type { Work } from './heartbeat.js';
+import { conflictRow, findReading, readKey, readUnit, type ReadReceipt } from './reading.js';
 import { SHARDS_PER_LIST, type Runs } from './runs.js';
 import { placeStructures, type ChunkColumns } from './sharding.js';
+import { byteSource, filesOf, requestName, unitOf } from './sourceFiles.js';
 
 /** Files read by one activity; a folder of 150,000 CIF files becomes 600 units. */
 const FILES_PER_UNIT = 256;
-/** Structures kept in memory before a sorted chunk is written. */
-const STRUCTURES_PER_CHUNK = 10_000;
-/** Structures described (hash, symmetry) by one call into a thread. */
-const STRUCTURES_PER_CALL = 64;
 /** Decoded chunks held while shards are written. */
 const CHUNKS_IN_MEMORY = 64;
-
-/** What reading one unit left in the store. */
-interface ReadReceipt {
-  /** Sorted chunks of structures. */
-  outputs: Record<string, never>;
-  chunks: { key: string; index: string }[];
-  rejections: QuarantineRow[];
-  structures: number;
-  duplicates: number;
-}
 
 /** The snapshot stage: from source files to content-addressed shards. */
 export function snapshotStage(runs: Runs) {
@@ -209,188 +190,10 @@ async function findSnapshot(store: ObjectStore, snapshot: string, work: Work): P
   }
   return document;
 }
-
 /** Shard lists that the attempt before wrote, if its heartbeat tells of this snapshot. */
 function resumedLists(cursor: unknown, snapshot: string): number {
   const { snapshot: of, lists } = (cursor ?? {}) as { snapshot?: unknown; lists?: unknown };
   return of === snapshot && typeof lists === 'number' ? lists : 0;
-}
-
-/** The digest in the key of a request. */
-function requestName({ document }: RunRef): string {
-  return document.slice(document.lastIndexOf('/') + 1, -'.json'.length);
-}
-
-/** Files of one entry of `spec.source`. */
-async function* filesOf(
-  path: string,
-  store: ObjectStore,
-  runs: Runs,
-  work: Work,
-): AsyncIterable<{ name: string; location: string }> {
-  if (path.startsWith('s3://')) {
-    const remote = runs.deps.openStore(path);
-    let found = false;
-    for await (const { key } of remote.list('', work)) {
-      found = true;
-      yield { name: key, location: `${path.replace(/\/$/, '')}/${key}` };
-    }
-    if (found) return;
-    // The path may name one object rather than a prefix.
-    const slash = path.lastIndexOf('/');
-    if (!(await runs.deps.openStore(path.slice(0, slash)).head(path.slice(slash + 1), work)))
-      throw invalidInput(`source ${path}: there is no object of this name and none below it`);
-    yield { name: path.slice(slash + 1), location: path };
-  } else if (/^https?:\/\//.test(path)) {
-    // Pages are kept: a retry or a later stage must see what this listing saw.
-    for await (const page of optimadeSources(path, { signal: work.signal })) {
-      const bytes = await collect(page);
-      const key = keys.optimadePage(sha256Hex(bytes));
-      await store.putIfAbsent(key, bytes, work);
-      yield { name: page.name, location: `store:${key}` };
-    }
-  } else {
-    for await (const file of localSources(path)) yield { name: file.name, location: file.path };
-  }
-}
-
-async function unitOf(store: ObjectStore, run: RunRef, item: number, work: Work): Promise<SourceUnit> {
-  const unit = (await readJson<SourceUnit[]>(store, keys.sourceUnits(requestName(run)), work))?.[item];
-  if (!unit) throw new Error(`activities: there is no source unit ${item}`);
-  return unit;
-}
-
-function byteSource(
-  { name, location }: { name: string; location: string },
-  store: ObjectStore,
-  runs: Runs,
-  work: Work,
-): ByteSource {
-  const remote = location.startsWith('store:')
-    ? () => store.get(location.slice('store:'.length), work)
-    : location.startsWith('s3://')
-      ? () =>
-          runs.deps
-            .openStore(location.slice(0, location.lastIndexOf('/')))
-            .get(location.slice(location.lastIndexOf('/') + 1), work)
-      : undefined;
-  return {
-    name,
-    open: remote
-      ? async function* () {
-          yield await remote();
-        }
-      : () => createReadStream(location, { signal: work.signal, highWaterMark: 1 << 20 }),
-  };
-}
-
-async function collect(source: ByteSource): Promise<Uint8Array> {
-  const pieces: Uint8Array[] = [];
-  for await (const piece of source.open()) pieces.push(piece);
-  return Buffer.concat(pieces);
-}
-
-/** Digest of everything the outcome of reading a unit depends on. */
-async function readKey(sources: readonly ByteSource[], maxAtoms: number): Promise<string> {
-  const files: { name: string; sha256: string }[] = [];
-  for (const source of sources) {
-    const hash = createHash('sha256');
-    for await (const piece of source.open()) hash.update(piece);
-    files.push({ name: source.name, sha256: hash.digest('hex') });
-  }
-  return digestJson({ files, reader: READER_VERSION, max_atoms: maxAtoms });
-}
-
-/** The receipt of a reading, if its chunks are still there. */
-async function findReading(store: ObjectStore, key: string, work: Work): Promise<ReadReceipt | undefined> {
-  const receipt = await readJson<ReadReceipt>(store, keys.receipt('read', key), work);
-  const objects = receipt?.chunks.flatMap((chunk) => [chunk.key, chunk.index]) ?? [];
-  const found = await Promise.all(objects.map((object) => store.head(object, work)));
-  return found.every(Boolean) ? receipt : undefined;
-}
-
-async function readUnit(
-  runs: Runs,
-  store: ObjectStore,
-  sources: readonly ByteSource[],
-  key: string,
-  spec: RunSpec,
-  work: Work,
-): Promise<ReadReceipt> {
-  const receipt: ReadReceipt = { outputs: {}, chunks: [], rejections: [], structures: 0, duplicates: 0 };
-  let pending: Structure[] = [];
-  let chunk: { row: StructureRow; content: string }[] = [];
-  const describe = async () => {
-    const batch = pending;
-    pending = [];
-    const described = await runs.deps.compute.call('describe', batch, { signal: work.signal });
-    batch.forEach((structure, i) => {
-      const { content, ...derived } = described[i];
-      chunk.push({ row: { ...structure, ...derived }, content });
-    });
-    work.beat({ structures: receipt.structures + chunk.length });
-  };
-  const flush = async () => {
-    if (chunk.length === 0) return;
-    const { kept, repetitions, conflicts } = firstOfEachId(chunk);
-    receipt.duplicates += repetitions;
-    receipt.rejections.push(...conflicts.map(({ row }) => conflictRow(row)));
-    receipt.structures += kept.length;
-    const number = receipt.chunks.length;
-    const names = { key: keys.readChunk(key, number), index: keys.readChunkIndex(key, number) };
-    const index: ChunkColumns = {
-      ids: kept.map(({ row }) => row.materialId),
-      hashes: kept.map(({ row }) => row.structureHash),
-      contents: kept.map(({ content }) => content),
-      atoms: kept.map(({ row }) => row.atomicNumbers.length),
-    };
-    await store.put(names.key, encodeStructures(kept.map(({ row }) => row)), work);
-    await writeJson(store, names.index, index, work);
-    receipt.chunks.push(names);
-    chunk = [];
-  };
-  for (const source of sources)
-    for await (const read of readStructures(source, { maxAtoms: spec.limits.max_atoms })) {
-      work.signal.throwIfAborted();
-      if ('rejection' in read) receipt.rejections.push(rejectionRow(read.rejection));
-      else pending.push(read.structure);
-      if (pending.length === STRUCTURES_PER_CALL) await describe();
-      if (chunk.length >= STRUCTURES_PER_CHUNK) await flush();
-    }
-  if (pending.length > 0) await describe();
-  await flush();
-  await writeJson(store, keys.receipt('read', key), receipt, work);
-  return receipt;
-}
-
-/** Sorts by id and keeps the first of each: a repetition with the same structure is dropped, with another it conflicts. */
-function firstOfEachId<T extends { row: StructureRow }>(rows: readonly T[]) {
-  const sorted = [...rows].sort((a, b) => compareCodePoints(a.row.materialId, b.row.materialId)); // stable: source order
-  const kept: T[] = [];
-  const conflicts: T[] = [];
-  let repetitions = 0;
-  for (const next of sorted) {
-    const last = kept[kept.length - 1];
-    if (last?.row.materialId !== next.row.materialId) kept.push(next);
-    else if (last.row.structureHash === next.row.structureHash) repetitions++;
-    else conflicts.push(next);
-  }
-  return { kept, conflicts, repetitions };
-}
-
-function conflictRow({ materialId, source, formula, atomicNumbers }: StructureRow): QuarantineRow {
-  return rejectionRow({
-    materialId,
-    source,
-    code: 'duplicate_id',
-    message:
-      `material_id '${materialId}' names another structure already; this one is ${formula} with ` +
-      `${atomicNumbers.length} atoms. Give it an id of its own.`,
-  });
-}
-
-function rejectionRow({ materialId, source, code, message }: Rejection): QuarantineRow {
-  return { material_id: materialId, source, stage: 'snapshot', model: null, code, message };
 }
 
 /** Decoded chunks by key, least recently used out first. */

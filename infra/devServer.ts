@@ -174,6 +174,9 @@ async function launchOn(
   const settings = [
     ...['--ip', IP, '--port', String(port), '--ui-port', String(uiPort), '--namespace', NAMESPACE],
     ...['--db-filename', join(stateDir, 'temporal.db'), '--log-level', 'warn'],
+    // A write-ahead log halves the time of a run of many small items: it survives kill -9; a power cut may cost the last
+    // moments of a history, and then their parts are found by digest.
+    ...['--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=NORMAL'],
     ...dynamicConfig.flatMap((pair) => ['--dynamic-config-value', pair]),
   ];
   const log = openLog(stateDir);
