@@ -24,7 +24,6 @@ export async function withFileLock<T>(
   work: () => T | Promise<T>,
   options: FileLockOptions = {},
 ): Promise<T> {
-  mkdirSync(folder, { recursive: true });
   let waited = false;
   let mine: string | ProcessIdentity | null;
   while (typeof (mine = tryAcquire(folder)) !== 'string') {
@@ -43,6 +42,7 @@ export async function withFileLock<T>(
 
 /** Path of the generation taken; or who holds the lock; or null when another was quicker and it is worth trying again. */
 function tryAcquire(folder: string): string | ProcessIdentity | null {
+  mkdirSync(folder, { recursive: true }); // a user that left may have taken the folder away
   const current = newest(folder);
   const holder = holderOf(join(folder, String(current)));
   if (holder) return holder;
