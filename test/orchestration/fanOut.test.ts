@@ -8,7 +8,7 @@ import { temporalAddress } from '../support/temporalServer.js';
 import { endedExecutions } from './executions.js';
 import { fanOutOver } from './instantFanOut.js';
 
-const ITEMS = 100_000;
+const ITEMS = 250_000;
 
 let address: string;
 
@@ -17,7 +17,7 @@ beforeAll(async () => {
   address = await temporalAddress(SEARCH_ATTRIBUTES);
 });
 
-test('100,000 items: the fan-out drains its ranges, continues as new on its budget and counts every item once', async () => {
+test('250,000 items: the fan-out drains its ranges, continues as new on its budget and counts every item once', async () => {
   const { workflowId, tally } = await fanOutOver(address, ITEMS);
   expect(tally).toEqual({ ...emptyTally(), done: ITEMS });
   const connection = await Connection.connect({ address });
