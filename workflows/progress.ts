@@ -41,9 +41,12 @@ export function renderDetails(progress: RunProgress): string {
     '| stage | model | done | reused | structures | quarantined | state |',
     '|---|---|---:|---:|---:|---:|---|',
   ];
-  for (const { stage, model, total, tally, state } of progress.stages)
+  for (const { stage, model, total, tally, state } of progress.stages) {
+    // Only these two stages can refuse a structure; there 0 is news.
+    const refused = stage === 'read' || stage === 'embed' ? tally.quarantined : '';
     lines.push(
-      `| ${stage} | ${model ?? ''} | ${tally.done} of ${total} | ${tally.reused} | ${tally.structures || ''} | ${tally.quarantined || ''} | ${state} |`,
+      `| ${stage} | ${model ?? ''} | ${tally.done} of ${total} | ${tally.reused} | ${tally.structures || ''} | ${refused} | ${state} |`,
     );
+  }
   return lines.join('\n');
 }
