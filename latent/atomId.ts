@@ -12,7 +12,7 @@ export interface AtomIds {
 }
 
 /** Code-point order of strings, the order of UTF-8 bytes; `<` compares UTF-16 units, which differs beyond the basic plane. */
-function compareCodePoints(a: string, b: string): number {
+export function compareCodePoints(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {
     const x = a.charCodeAt(i);

@@ -1,3 +1,4 @@
+import { compareAtoms } from '../atomId.js';
 import { hashUnit } from '../random.js';
 
 /** What a structure offers to a sample: one atom for each of its symmetry orbits. */
@@ -69,27 +70,14 @@ export function selectRows(candidates: Iterable<RowCandidates>, n: number, seed:
   }
   const chosen = kept.sort(byPlace).slice(0, n);
   const rounds = chosen.length === 0 ? 0 : chosen[chosen.length - 1].rank + 1;
-  chosen.sort((a, b) => compareCodePoints(a.materialId, b.materialId) || a.atomIndex - b.atomIndex);
+  chosen.sort((a, b) => compareAtoms(a, b));
   return { rows: chosen.map(({ materialId, atomIndex }) => ({ materialId, atomIndex })), rounds };
 }
 
 function byHash(a: Ranked, b: Ranked): number {
-  return a.hash - b.hash || compareCodePoints(a.materialId, b.materialId) || a.atomIndex - b.atomIndex;
+  return a.hash - b.hash || compareAtoms(a, b);
 }
 
 function byPlace(a: Ranked, b: Ranked): number {
   return a.rank - b.rank || byHash(a, b);
-}
-
-/** Order of Unicode code points, in which the tables are sorted (`<` on strings compares UTF-16 units, which puts U+FFFF behind emoji). */
-export function compareCodePoints(a: string, b: string): number {
-  const length = Math.min(a.length, b.length);
-  for (let at = 0; at < length; at++) {
-    const [p, q] = [a.charCodeAt(at), b.charCodeAt(at)];
-    if (p === q) continue;
-    // surrogates stand for code points above all other units
-    const surrogate = (unit: number) => unit >= 0xd800 && unit <= 0xdfff;
-    return surrogate(p) === surrogate(q) ? p - q : surrogate(p) ? 1 : -1;
-  }
-  return a.length - b.length;
 }
