@@ -38,11 +38,26 @@ export type TensorSpec = z.infer<typeof tensorSpec>;
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'give the SHA-256 as 64 lower-case hexadecimal digits');
 const relativeError = z.number().nonnegative();
 
+/** Mean absolute errors on a test part; baselines: linear in the composition, zero force. */
+const testErrors = {
+  structures: z.int().positive(),
+  test_energy_mae_mev_per_atom: z.number().nonnegative().nullable(),
+  baseline_energy_mae_mev_per_atom: z.number().nonnegative().nullable(),
+  test_force_mae_ev_per_angstrom: z.number().nonnegative().nullable(),
+  baseline_force_mae_ev_per_angstrom: z.number().nonnegative().nullable(),
+};
+
+/**
+ * Models that are nulls: `one-hot` knows the element and nothing else; `random-element` a random vector an element; `shuffled`
+ * has the weights of a potential in random order; `random-weights` is a potential's architecture, untrained.
+ */
+export const CONTROLS = ['one-hot', 'random-element', 'shuffled', 'random-weights'] as const;
+
 const inputName = z.enum(Object.keys(INPUT_TENSORS) as [InputName, ...InputName[]]);
 
 const fields = z.strictObject({
-  /** 1: the fields up to `parity`; the optional ones after it came later and have defaults. */
-  schema_version: z.literal(1, 'this koine reads cards of version 1').default(1),
+  /** 2, or less for a card that {@link migrated} brings up to it; the fields after `parity` came later and have defaults. */
+  schema_version: z.literal(2, 'this koine reads cards of versions 1 and 2').default(2),
   id: z
     .string()
     .regex(
@@ -115,20 +130,19 @@ const fields = z.strictObject({
      */
     tolerance: z.number().positive().optional(),
   }),
-  /** What the sum of `node_energy` over a structure is. */
-  energy_convention: z
-    .strictObject({ quantity: z.enum(['total', 'cohesive', 'formation']), atomic_offsets_included: z.boolean() })
-    .nullable()
-    .default(null),
+  /** What the sum of `node_energy` over a structure is, e.g. "total energy, eV, atomic offsets included"; null without energy. */
+  energy_convention: z.string().min(1).nullable().default(null),
   /** Measured: largest change of an embedding, in RMS, when the crystal is rotated and when it is inverted. */
   invariance: z
     .strictObject({ rotation: relativeError.nullable(), inversion: relativeError.nullable() })
     .nullable()
     .default(null),
-  /** Where these weights come from when not straight from their authors. */
-  lineage: z
+  /** Models that share it share weights (fine-tunes of one another), so that their agreement is no evidence; the id by default. */
+  lineage: z.string().min(1).nullable().default(null),
+  /** The model this one was made from, for weights that did not come straight from their authors. */
+  derived_from: z
     .strictObject({
-      /** id and ONNX digest of the model this one was made from. */
+      /** id and ONNX digest of that model. */
       parent: z.string(),
       parent_onnx_sha256: sha256,
       operation: z.enum(['weight-shuffle', 'fine-tune', 'random-initialisation']),
@@ -136,18 +150,22 @@ const fields = z.strictObject({
     })
     .nullable()
     .default(null),
+  /** What a comparison with this model is a null for; null for a potential proper. */
+  control: z
+    .enum(CONTROLS, `one of ${CONTROLS.join(', ')}, or null`)
+    .nullable()
+    .default(null),
   /** How it was trained, for potentials that koine's own scripts trained. */
   training: z
     .strictObject({
       script: z.string(),
+      data: z.string(),
       data_licence: z.string(),
       steps: z.int().nonnegative(),
       seed: z.int().nonnegative(),
-      /** Mean absolute errors on the test part; baselines: mean energy per element, zero force. */
-      test_energy_mae_mev_per_atom: z.number().nonnegative().nullable(),
-      baseline_energy_mae_mev_per_atom: z.number().nonnegative().nullable(),
-      test_force_mae_ev_per_angstrom: z.number().nonnegative().nullable(),
-      baseline_force_mae_ev_per_angstrom: z.number().nonnegative().nullable(),
+      ...testErrors,
+      /** The same for parts of the test set, by name. */
+      subsets: z.record(z.string(), z.strictObject(testErrors)).optional(),
     })
     .nullable()
     .default(null),
@@ -188,9 +206,12 @@ export const ModelCard = fields.superRefine((card, context) => {
     complain(['outputs', 'node_energy'], 'must be float32 [n_atoms]');
   }
   if (new Set(card.elements).size !== card.elements.length) complain(['elements'], 'list each atomic number once');
+  if (!card.random_weights && (card.control === 'shuffled' || card.control === 'random-weights')) {
+    complain(['random_weights'], `must be true where control is '${card.control}'`);
+  }
 });
 /** A parsed card, defaults filled in. */
-export type ModelCard = z.infer<typeof ModelCard>;
+export type ModelCard = Omit<z.infer<typeof ModelCard>, 'lineage'> & { lineage: string };
 
 /**
  * Parses a card.
@@ -199,8 +220,15 @@ export type ModelCard = z.infer<typeof ModelCard>;
  * @throws ModelRefused naming every wrong field, its value and what would be right
  */
 export function parseCard(json: unknown, where: string): ModelCard {
-  const parsed = ModelCard.safeParse(json);
-  if (parsed.success) return parsed.data;
+  const parsed = ModelCard.safeParse(migrated(json));
+  if (parsed.success) {
+    const card = parsed.data;
+    return {
+      ...card,
+      lineage: card.lineage ?? card.id,
+      control: card.control ?? (card.random_weights ? 'random-weights' : null),
+    };
+  }
   const complaints = parsed.error.issues.map((issue) => {
     if (issue.code === 'unrecognized_keys') {
       const remedy =
@@ -214,6 +242,28 @@ export function parseCard(json: unknown, where: string): ModelCard {
     return `${issue.path.join('.') || 'the card'} ${shown}: ${issue.message}`;
   });
   throw new ModelRefused(`models/card: ${where}: ${complaints.join('; ')}`);
+}
+
+/** A card of an older version in the form of this one: version 1 had records for `energy_convention` and `lineage`. */
+function migrated(json: unknown): unknown {
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) return json;
+  const card: Record<string, unknown> = { ...json };
+  if (card['schema_version'] === 1) card['schema_version'] = 2;
+  const { energy_convention: energy, lineage } = card;
+  if (isRecord(energy)) {
+    const offsets = energy['atomic_offsets_included'] === true ? 'included' : 'left out';
+    card['energy_convention'] = `${String(energy['quantity'])} energy, eV, atomic offsets ${offsets}`;
+  }
+  if (isRecord(lineage)) {
+    card['derived_from'] = lineage;
+    // A fine-tune keeps its parent's lineage; shuffled and re-initialised weights have nothing of it.
+    card['lineage'] = lineage['operation'] === 'fine-tune' ? lineage['parent'] : null;
+  }
+  return card;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }
 
 /** e.g. `int64 [2, n_edges]`. */

@@ -15,11 +15,31 @@ const lineGraphInputs = {
 describe('parseCard', () => {
   test('fills in the fields that came after the first cards', () => {
     expect(parseCard(card, 'here')).toMatchObject({
-      schema_version: 1,
-      lineage: null,
+      schema_version: 2,
+      lineage: 'tiny',
+      control: 'random-weights',
       invariance: null,
       training: null,
     });
+  });
+
+  test('brings a card of version 1 up to date', () => {
+    const derivation = { parent: 'a', parent_onnx_sha256: '0'.repeat(64), operation: 'fine-tune', seed: null };
+    const old = {
+      ...card,
+      schema_version: 1,
+      random_weights: false,
+      energy_convention: { quantity: 'total', atomic_offsets_included: true },
+      lineage: derivation,
+    };
+    expect(parseCard(old, 'here')).toMatchObject({
+      schema_version: 2,
+      energy_convention: 'total energy, eV, atomic offsets included',
+      lineage: 'a',
+      derived_from: derivation,
+      control: null,
+    });
+    expect(parseCard({ ...old, lineage: { ...derivation, operation: 'weight-shuffle' } }, 'here').lineage).toBe('tiny');
   });
 
   test.each<[string, Record<string, unknown>, RegExp]>([
@@ -31,6 +51,13 @@ describe('parseCard', () => {
     ['an element twice', { elements: [1, 1] }, /elements is \[1,1\]: list each atomic number once/],
     ['an opset without ScatterND(add)', { opset: 13 }, /opset is 13: export with opset 16 to 23/],
     ['more than one thread', { intra_op_threads: 4 }, /intra_op_threads is 4: .*data race/],
+    [
+      'a version of the future',
+      { schema_version: 3 },
+      /schema_version is 3: this koine reads cards of versions 1 and 2/,
+    ],
+    ['an unknown control', { control: 'none' }, /control is "none": one of one-hot, random-element/],
+    ['shuffled weights that are not random', { control: 'shuffled', random_weights: false }, /random_weights is false/],
     ['half a digest', { onnx_sha256: 'abc' }, /onnx_sha256 is "abc": give the SHA-256 as 64/],
     [
       'an input koine cannot give',
