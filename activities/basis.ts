@@ -17,7 +17,8 @@ import {
   type PlanDocument,
   type RunRef,
 } from './documents.js';
-import { chooseAnchors, DIRECT_THRESHOLD, type Nomination } from '../latent/direct.js';
+import { DIRECT_THRESHOLD } from '../latent/leafClusters.js';
+import { chooseAnchors, type Nomination } from '../latent/nomination.js';
 import {
   explicitAnchors,
   lowestRanked,

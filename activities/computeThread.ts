@@ -14,11 +14,10 @@ import {
   clusterLeaves,
   decodeCentres,
   encodeCentres,
-  nominate,
-  nominateReplacements,
   summariseShard,
   type CentreRule,
-} from '../latent/direct.js';
+} from '../latent/leafClusters.js';
+import { nominate, nominateReplacements } from '../latent/nomination.js';
 import type { AtomId } from '../latent/atomId.js';
 import { cosinesToAnchors, meanRow, structureMeans } from '../latent/project.js';
 import { farthestPoints, kMeansPlusPlus } from '../latent/anchorPolicies.js';

@@ -3,16 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { anchorQuality } from '../latent/anchorQuality.js';
-import {
-  type ClusterOptions,
-  type Nomination,
-  chooseAnchors,
-  clusterLeaves,
-  direct,
-  nominate,
-  nominateReplacements,
-  summariseShard,
-} from '../latent/direct.js';
+import { direct } from '../latent/direct.js';
+import { type ClusterOptions, clusterLeaves, summariseShard } from '../latent/leafClusters.js';
+import { type Nomination, chooseAnchors, nominate, nominateReplacements } from '../latent/nomination.js';
 import { matrix } from '../latent/matrix.js';
 import { mergeMoments, momentsOf } from '../latent/moments.js';
 import { applyDirectProjection, fitDirectProjection } from '../latent/pca.js';

@@ -3,21 +3,23 @@ import { describe, expect, test } from 'vitest';
 import { anchorQuality } from '../../latent/anchorQuality.js';
 import { compareAtoms, type AtomId } from '../../latent/atomId.js';
 import type { LeafFeatures } from '../../latent/birch.js';
+import { direct } from '../../latent/direct.js';
 import {
-  chooseAnchors,
   clusterLeaves,
   decodeCentres,
-  direct,
   encodeCentres,
-  nominate,
-  nominateReplacements,
   summariseShard,
   MOST_LEAVES,
-  TIE_TOLERANCE,
   type AnchorCentres,
   type ClusterOptions,
+} from '../../latent/leafClusters.js';
+import {
+  chooseAnchors,
+  nominate,
+  nominateReplacements,
+  TIE_TOLERANCE,
   type Nomination,
-} from '../../latent/direct.js';
+} from '../../latent/nomination.js';
 import { matrix } from '../../latent/matrix.js';
 import { mergeMoments, momentsOf } from '../../latent/moments.js';
 import { applyDirectProjection, fitDirectProjection } from '../../latent/pca.js';
