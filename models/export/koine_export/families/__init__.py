@@ -1,0 +1,1 @@
+"""One module a family of potentials; see ``koine_export.family`` for what it provides."""
