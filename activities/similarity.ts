@@ -42,8 +42,9 @@ export function similarityStage(runs: Runs, samples: Samples) {
       const { sample, draws, seed, neighbours } = plan.spec.similarity;
       const drawn: SimilarityRowsRow[] = [];
       const compared = new Map(SPACES.map((space) => [space, [] as ComparedMetric[][]]));
-      for (let draw = 0; draw < draws; draw++) {
-        const atoms = await samples.draw(run, plan, excluded, { sample, seed, draw }, work);
+      const request = { sample, seed, draws: [...Array(draws).keys()] };
+      for (const draw of request.draws) {
+        const atoms = await samples.draw(run, plan, excluded, request, draw, work);
         if (atoms.rows.length <= neighbours + 1)
           throw invalidInput(
             `similarity of ${a.model} and ${b.model}: ${atoms.rows.length} comparable atoms; similarity.neighbours ` +

@@ -40,8 +40,9 @@ export function transportStage(runs: Runs, samples: Samples) {
       const rows: TransportRow[] = [];
       const summaries: TransportSummaryRow[] = [];
       const elements = new Map<string, ElementTransportRow>();
-      for (let draw = 0; draw < draws; draw++) {
-        const atoms = await samples.draw(run, plan, excluded, { sample, seed, draw }, work);
+      const request = { sample, seed, draws: [...Array(draws).keys()] };
+      for (const draw of request.draws) {
+        const atoms = await samples.draw(run, plan, excluded, request, draw, work);
         const x = await samples.gather(run, a, 'coordinates', atoms, work);
         const y = await samples.gather(run, b, 'coordinates', atoms, work);
         const solved = await runs.deps.compute.call(

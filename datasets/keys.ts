@@ -1,9 +1,14 @@
 // Every object key of a dataset, in one place. Ids in paths are the first 16 hex digits of a digest; functions take the
 // whole digest or that short form. A leaf is a folder key ending in '/'.
 
+/** Whether a text can be a digest, whole or as paths have it. */
+export function isDigest(text: string): boolean {
+  return /^[0-9a-f]{16,64}$/.test(text);
+}
+
 /** A digest as it appears in paths: its first 16 hex digits. @throws RangeError where it is no digest */
 export function shortId(digest: string): string {
-  if (!/^[0-9a-f]{16,64}$/.test(digest)) {
+  if (!isDigest(digest)) {
     throw new RangeError(`datasets: '${digest}' is no digest; it needs 16 to 64 lower-case hex digits`);
   }
   return digest.slice(0, 16);
@@ -75,6 +80,9 @@ export const readChunkIndex = (reading: string, chunk: number) => intermediate(`
 export const moments = (sha256: string) => intermediate('moments', sha256, 'bin');
 /** Encoded intermediates of fitting a basis (projection, leaves, centres, nominations), by their sha256. */
 export const basisWork = (sha256: string) => intermediate('basis', sha256, 'bin');
+
+/** Vectors of one model's atoms that pairs can ask for, float32 [rows, dim] little-endian, by their sha256. */
+export const gatheredVectors = (sha256: string) => intermediate('vectors', sha256, 'bin');
 
 /** Totals of a snapshot; written last, so that whoever sees it sees the whole snapshot. */
 export const snapshotDocument = (snapshot: string) => `snapshots/${shortId(snapshot)}/snapshot.json`;

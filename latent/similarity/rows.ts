@@ -22,7 +22,8 @@ export interface RowSample {
   rounds: number;
 }
 
-interface Ranked extends SampledRow {
+/** A row with what decides its place: the rank of its orbit within the structure, then its hash. */
+export interface RankedRow extends SampledRow {
   rank: number;
   hash: number;
 }
@@ -47,10 +48,19 @@ interface Ranked extends SampledRow {
  * @throws RangeError when n is not a positive integer
  */
 export function selectRows(candidates: Iterable<RowCandidates>, n: number, seed: number, draw: number): RowSample {
+  return sampleOf(rankRows(candidates, n, seed, draw));
+}
+
+/**
+ * The first n rows in order of place, see {@link selectRows}. Whatever is left out of such a list, its first rows are those that leaving
+ * it out before would have given.
+ * @throws RangeError when n is not a positive integer
+ */
+export function rankRows(candidates: Iterable<RowCandidates>, n: number, seed: number, draw: number): RankedRow[] {
   if (!(Number.isInteger(n) && n > 0))
     throw new RangeError(`latent/similarity: a sample of ${n} rows; it must be a positive integer`);
-  let kept: Ranked[] = [];
-  let worst: Ranked | undefined; // of n kept rows: none that comes after it can be in the sample
+  let kept: RankedRow[] = [];
+  let worst: RankedRow | undefined; // of n kept rows: none that comes after it can be in the sample
   for (const { materialId, representatives } of candidates) {
     const orbits = Array.from(representatives, (atomIndex) => ({
       materialId,
@@ -68,16 +78,20 @@ export function selectRows(candidates: Iterable<RowCandidates>, n: number, seed:
       worst = kept[n - 1];
     }
   }
-  const chosen = kept.sort(byPlace).slice(0, n);
+  return kept.sort(byPlace).slice(0, n);
+}
+
+/** Rows in order of place as a sample. */
+function sampleOf(chosen: RankedRow[]): RowSample {
   const rounds = chosen.length === 0 ? 0 : chosen[chosen.length - 1].rank + 1;
   chosen.sort((a, b) => compareAtoms(a, b));
   return { rows: chosen.map(({ materialId, atomIndex }) => ({ materialId, atomIndex })), rounds };
 }
 
-function byHash(a: Ranked, b: Ranked): number {
+function byHash(a: RankedRow, b: RankedRow): number {
   return a.hash - b.hash || compareAtoms(a, b);
 }
 
-function byPlace(a: Ranked, b: Ranked): number {
+function byPlace(a: RankedRow, b: RankedRow): number {
   return a.rank - b.rank || byHash(a, b);
 }

@@ -41,7 +41,7 @@ describeShared('samples', () => {
   });
 
   const draw = (sample: number, excluded: string[] = [], drawn = 0) =>
-    samples.draw(run, plan, new Set(excluded), { sample, seed: 42, draw: drawn }, place.work());
+    samples.draw(run, plan, new Set(excluded), { sample, seed: 42, draws: [0, 1] }, drawn, place.work());
 
   test('take one atom of every symmetry orbit when they are large enough', async () => {
     const { rows, atomicNumbers } = await draw(10_000);
