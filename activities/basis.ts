@@ -1,3 +1,4 @@
+import type { AnchorAtom, BasisRecord } from '../datasets/basis.js';
 import { canonicalJsonBytes } from '../datasets/canonicalJson.js';
 import { digestJson } from '../datasets/digest.js';
 import * as keys from '../datasets/keys.js';
@@ -7,16 +8,7 @@ import { anchorsTable } from '../datasets/tables/anchors.js';
 import { decodeEmbeddings } from '../datasets/tables/embeddings.js';
 import { offsetsOfCounts, type AtomVectors } from '../datasets/tables/atomVectors.js';
 import { decodeStructures } from '../datasets/tables/structures.js';
-import {
-  tallyOf,
-  type Tally,
-  type AnchorAtom,
-  type BasisDocument,
-  type BasisPass,
-  type ItemTask,
-  type PlanDocument,
-  type RunRef,
-} from './documents.js';
+import { tallyOf, type Tally, type BasisPass, type ItemTask, type PlanDocument, type RunRef } from './documents.js';
 import { DIRECT_THRESHOLD } from '../latent/leafClusters.js';
 import { chooseAnchors, type Nomination } from '../latent/nomination.js';
 import {
@@ -34,7 +26,7 @@ import { ThreadTaskFailed } from '../threads/pool.js';
 import { embedReceipt } from './embed.js';
 import { invalidInput } from './failures.js';
 import type { Work } from './heartbeat.js';
-import { anchorCount, referenceModel } from './plan.js';
+import { anchorCount, extendedBasis, referenceModel } from './namedBasis.js';
 import { atomIds } from './atomIds.js';
 import type { Runs } from './runs.js';
 import { mergedMoments } from './statistics.js';
@@ -162,8 +154,10 @@ export function basisStage(runs: Runs) {
       const plan = await runs.plan(run);
       const { spec } = plan;
       const store = runs.store(run);
+      const base = await extendedBasis(runs, run, spec, work);
       let chosen: AtomId[];
-      if (spec.basis.method === 'direct') {
+      if (base) chosen = await refuseTooMany(() => moreAnchors(runs, run, plan, base, work));
+      else if (spec.basis.method === 'direct') {
         const anchors = await refuseTooMany(() => directAnchors(runs, run, plan, passKey, work));
         if (anchors.includes(null)) {
           const next: BasisPass = { ...(await runs.pass(run, passKey)), anchors };
@@ -175,6 +169,7 @@ export function basisStage(runs: Runs) {
       const atoms = await nameElements(runs, run, plan, chosen, work);
       const content = {
         method: spec.basis.method,
+        ...(base && { extends: base.basis }),
         reference_model: referenceModel(spec),
         anchors: atoms,
         centre: spec.coordinates.centre,
@@ -182,7 +177,7 @@ export function basisStage(runs: Runs) {
         parameters: { center: spec.basis.center, seed: spec.basis.seed },
       };
       const basis = digestJson(content).slice(0, 16);
-      const document: BasisDocument = { basis, ...content };
+      const document: BasisRecord = { basis, ...content };
       const rows = atoms.map((atom, anchor) => ({ anchor, ...atom }));
       await store.putIfAbsent(keys.anchors(basis), await anchorsTable.encode(rows), work);
       await store.putIfAbsent(keys.basisRecord(basis), canonicalJsonBytes(document), work);
@@ -256,41 +251,118 @@ async function directAnchors(
 }
 
 /**
+ * The anchors of `base` and after them, one by one, the atom farthest in direction from all before it, among the
+ * {@link POLICY_SAMPLE} atoms of lowest rank: whatever `base` leaves uncovered is covered first.
+ */
+async function moreAnchors(
+  runs: Runs,
+  run: RunRef,
+  plan: PlanDocument,
+  base: BasisRecord,
+  work: Work,
+): Promise<AtomId[]> {
+  const given = base.anchors.map(({ material_id, atom_index }) => ({ materialId: material_id, atomIndex: atom_index }));
+  const vectors = await vectorsOf(runs, run, plan, given, work);
+  const sample = await lowestRankedAtoms(runs, run, plan, POLICY_SAMPLE, work);
+  const picked = await runs.deps.compute.call(
+    'spreadAnchors',
+    {
+      vectors: [...vectors, ...sample.map(({ vector }) => vector)],
+      method: 'farthest-point',
+      anchors: anchorCount(plan.spec),
+      seed: plan.spec.basis.seed,
+      given: given.length,
+    },
+    work,
+  );
+  return [...given, ...Array.from(picked.subarray(given.length), (row) => atomId(sample[row - given.length]))];
+}
+
+/** The reference model's embeddings of named atoms. @throws a final failure for an atom that it has not embedded */
+async function vectorsOf(
+  runs: Runs,
+  run: RunRef,
+  plan: PlanDocument,
+  atoms: readonly AtomId[],
+  work: Work,
+): Promise<Float32Array[]> {
+  const found = new Map<string, Float32Array>();
+  const ids = [...new Set(atoms.map(({ materialId }) => materialId))];
+  for (const [item, wanted] of await runs.shardsOf(run, plan, ids)) {
+    const { part } = await referencePart(runs, { run, model: null, item, argument: '' }, work);
+    if (!part) continue;
+    const { materialIds, offsets, vectors, dim } = decodeEmbeddings(await runs.store(run).get(part.key, work));
+    materialIds.forEach((id, s) => {
+      if (wanted.has(id)) found.set(id, vectors.slice(offsets[s] * dim, offsets[s + 1] * dim));
+    });
+  }
+  const dim = plan.models.find(({ id }) => id === referenceModel(plan.spec))!.dim;
+  return atoms.map(({ materialId, atomIndex }) => {
+    const vector = found.get(materialId)?.subarray(atomIndex * dim, (atomIndex + 1) * dim);
+    if (vector?.length !== dim)
+      throw invalidInput(
+        `basis.extend: '${materialId}:${atomIndex}' of that basis is not among the atoms that ` +
+          `'${referenceModel(plan.spec)}' embedded; extend a basis of these structures`,
+      );
+    return vector;
+  });
+}
+
+/**
  * Policies without clustering. `random` and `element-stratified` rank atoms by the hash of their names; `farthest-point` and
- * `kmeans++` look at the directions of the {@link POLICY_SAMPLE} atoms of lowest rank. Shards are read one after another.
+ * `kmeans++` look at the directions of the {@link POLICY_SAMPLE} atoms of lowest rank.
  */
 async function policyAnchors(runs: Runs, run: RunRef, plan: PlanDocument, work: Work): Promise<AtomId[]> {
   const { method, seed } = plan.spec.basis;
-  const spread = method === 'farthest-point' || method === 'kmeans++';
   const count = anchorCount(plan.spec);
-  const store = runs.store(run);
-  const ranked: VectoredAtom[][] = [];
-  const byElement: ElementCandidates[][] = [];
-  let held = 0;
+  if (method === 'element-stratified') {
+    const byElement: ElementCandidates[][] = [];
+    for await (const rows of usableRows(runs, run, plan, work))
+      byElement.push(lowestRankedByElement(atomIds(rows), rows.atomicNumbers, count, seed));
+    return stratifiedAnchors(byElement, count).map(atomId);
+  }
+  if (method === 'random') {
+    const ranked: RankedAtom[][] = [];
+    for await (const rows of usableRows(runs, run, plan, work)) ranked.push(lowestRanked(atomIds(rows), count, seed));
+    return mergeLowestRanked(ranked, count).map(atomId);
+  }
+  const sample = await lowestRankedAtoms(runs, run, plan, POLICY_SAMPLE, work);
+  const vectors = sample.map(({ vector }) => vector);
+  const task = { vectors, method: method as 'farthest-point' | 'kmeans++', anchors: count, seed, given: 0 };
+  const picked = await runs.deps.compute.call('spreadAnchors', task, work);
+  return Array.from(picked, (row) => atomId(sample[row]));
+}
+
+/** The reference model's rows of structures that every model embedded, shard by shard. */
+async function* usableRows(runs: Runs, run: RunRef, plan: PlanDocument, work: Work): AsyncGenerator<AtomVectors> {
   for (let item = 0; item < plan.snapshot.shards; item++) {
     const { part } = await referencePart(runs, { run, model: null, item, argument: '' }, work);
-    if (!part) continue;
-    const rows = without(decodeEmbeddings(await store.get(part.key, work)), await unusable(runs, run, item, work));
-    const ids = atomIds(rows);
-    if (method === 'element-stratified') byElement.push(lowestRankedByElement(ids, rows.atomicNumbers, count, seed));
-    else {
-      const lowest = lowestRanked(ids, spread ? POLICY_SAMPLE : count, seed);
-      const { vectors, dim } = rows;
-      ranked.push(lowest.map((atom) => ({ ...atom, vector: vectors.slice(atom.row * dim, (atom.row + 1) * dim) })));
-      held += lowest.length;
-      if (held > 2 * POLICY_SAMPLE) {
-        ranked.splice(0, ranked.length, mergeLowestRanked(ranked, POLICY_SAMPLE));
-        held = POLICY_SAMPLE;
-      }
+    if (part) {
+      const rows = decodeEmbeddings(await runs.store(run).get(part.key, work));
+      yield without(rows, await unusable(runs, run, item, work));
     }
     work.beat({ shard: item });
   }
-  if (method === 'element-stratified') return stratifiedAnchors(byElement, count).map(atomId);
-  if (!spread) return mergeLowestRanked(ranked, count).map(atomId);
-  const sample = mergeLowestRanked(ranked, Math.min(held, POLICY_SAMPLE));
-  const vectors = sample.map(({ vector }) => vector);
-  const picked = await runs.deps.compute.call('spreadAnchors', { vectors, method, anchors: count, seed }, work);
-  return Array.from(picked, (row) => atomId(sample[row]));
+}
+
+/** The `count` atoms of lowest rank, or all there are, with their embeddings. */
+async function lowestRankedAtoms(
+  runs: Runs,
+  run: RunRef,
+  plan: PlanDocument,
+  count: number,
+  work: Work,
+): Promise<VectoredAtom[]> {
+  let held: VectoredAtom[] = [];
+  for await (const rows of usableRows(runs, run, plan, work)) {
+    const { vectors, dim } = rows;
+    const lowest = lowestRanked(atomIds(rows), count, plan.spec.basis.seed).map((atom) => ({
+      ...atom,
+      vector: vectors.slice(atom.row * dim, (atom.row + 1) * dim),
+    }));
+    held = mergeLowestRanked([held, lowest], Math.min(held.length + lowest.length, count));
+  }
+  return held;
 }
 
 /** Passes on what `choose` gives; numerics say by a RangeError that the data hold fewer anchors, which no retry mends. */

@@ -89,6 +89,8 @@ const tasks = {
     method: 'farthest-point' | 'kmeans++';
     anchors: number;
     seed: number;
+    /** How many of the first vectors are anchors already (farthest-point only). */
+    given: number;
   }) => {
     const dim = task.vectors[0].length;
     const units = matrix(new Float64Array(task.vectors.length * dim), task.vectors.length, dim);
@@ -97,7 +99,7 @@ const tasks = {
       vector.forEach((value, j) => (units.data[row * dim + j] = value / norm));
     });
     return task.method === 'farthest-point'
-      ? farthestPoints(units, task.anchors)
+      ? farthestPoints(units, task.anchors, task.given)
       : kMeansPlusPlus(units, task.anchors, task.seed);
   },
 

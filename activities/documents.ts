@@ -104,26 +104,6 @@ export interface BasisPass {
   anchors: ({ materialId: string; atomIndex: number } | null)[];
 }
 
-/** An atom of the snapshot by name. */
-export interface AnchorAtom {
-  material_id: string;
-  atom_index: number;
-  atomic_number: number;
-}
-
-/** A basis: K anchors in order, and how they were chosen. */
-export interface BasisDocument {
-  basis: string;
-  method: string;
-  reference_model: string;
-  anchors: AnchorAtom[];
-  /** What is subtracted before the cosines. */
-  centre: 'none' | 'anchors';
-  /** Snapshot it was fitted on. */
-  snapshot: string;
-  parameters: Record<string, string | number>;
-}
-
 /** Everything one model has in a snapshot and basis, once all its shards are done. */
 export interface ModelParts {
   model: string;

@@ -1,14 +1,10 @@
-import type { RunSpec } from '../config/runSpec.js';
 import { claimModel } from '../datasets/claim.js';
-import { readCatalog } from '../datasets/catalog.js';
 import { DEFAULT_BUDGETS } from '../models/graphBatch.js';
 import { encodingContract } from '../models/card.js';
 import { ENCODER_VERSION } from '../models/inferencePool.js';
 import { digestJson } from '../datasets/digest.js';
-import * as keys from '../datasets/keys.js';
-import { readJson } from '../datasets/json.js';
-import type { BasisDocument, PlanDocument, PlannedModel, PlanSummary, RunRef } from './documents.js';
-import { invalidInput } from './failures.js';
+import type { PlanDocument, PlannedModel, PlanSummary, RunRef } from './documents.js';
+import { anchorCount, pinnedBasis, referenceModel } from './namedBasis.js';
 import type { Work } from './heartbeat.js';
 import type { Runs } from './runs.js';
 
@@ -32,21 +28,11 @@ export function planStage(runs: Runs) {
         anchors: anchorCount(spec),
         referenceModel: referenceModel(spec),
         pinnedBasis: await pinnedBasis(runs, run, work),
-        basisPasses: spec.basis.method === 'direct',
+        basisPasses: spec.basis.method === 'direct' && !spec.basis.extend,
         limit: spec.limits.quarantine_fraction,
       };
     },
   };
-}
-
-/** Number of anchors K that a spec asks for. */
-export function anchorCount({ basis }: RunSpec): number {
-  return Array.isArray(basis.anchors) ? basis.anchors.length : basis.anchors;
-}
-
-/** The model whose embeddings choose the anchors. */
-export function referenceModel({ basis, models }: RunSpec): string {
-  return basis.reference_model ?? models[0];
 }
 
 /** The models of a request with everything their embeddings depend on. @throws a final failure for an unknown model */
@@ -73,37 +59,4 @@ async function planModels(runs: Runs, run: RunRef): Promise<PlannedModel[]> {
       };
     }),
   );
-}
-
-/**
- * The basis this run must take: the one named by `basis.from`, else the one its name pinned, while method, K, reference model and
- * centre are what the spec says; null when a basis is to be fitted.
- */
-async function pinnedBasis(runs: Runs, run: RunRef, work: Work): Promise<string | null> {
-  const { spec } = await runs.request(run);
-  const store = runs.store(run);
-  const { from, refit, method } = spec.basis;
-  if (from) {
-    const known = await readJson<BasisDocument>(store, keys.basisRecord(from), work);
-    if (!known)
-      throw invalidInput(`basis.from: there is no basis ${from} in ${run.output}; name one of its folder bases/`);
-    if (known.centre !== spec.coordinates.centre)
-      throw invalidInput(
-        `basis.from: basis ${from} has coordinates.centre '${known.centre}', the spec says '${spec.coordinates.centre}'; set it to the former`,
-      );
-    return known.basis;
-  }
-  if (refit) return null;
-  const pinned = (await readCatalog(store, work)).runs[spec.name]?.basis;
-  const known = pinned && (await readJson<BasisDocument>(store, keys.basisRecord(pinned.digest), work));
-  if (!known) return null;
-  const asked = Array.isArray(spec.basis.anchors) ? spec.basis.anchors : null;
-  const named = known.anchors.map(({ material_id, atom_index }) => `${material_id}:${atom_index}`);
-  const same =
-    known.method === method &&
-    known.anchors.length === anchorCount(spec) &&
-    known.reference_model === referenceModel(spec) &&
-    known.centre === spec.coordinates.centre &&
-    (asked === null || asked.every((name, i) => name === named[i]));
-  return same ? known.basis : null;
 }

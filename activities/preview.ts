@@ -108,5 +108,6 @@ function whyBasis({ name, basis }: RunSpec, digest: string | null): string {
   if (basis.from) return 'basis.from names it';
   if (digest) return `pinned by earlier runs of '${name}'`;
   if (basis.refit) return 'basis.refit is set';
+  if (basis.extend) return `it begins with the anchors of '${basis.extend}'`;
   return `no run of '${name}' pinned one with this method, number of anchors, reference model and centre`;
 }

@@ -2,6 +2,7 @@ import type { ModelStore, ResolvedModel } from '../models/store.js';
 import type { Provider } from '../models/graphBatch.js';
 import type { InferencePool } from '../models/inferencePool.js';
 import type { ThreadPool } from '../threads/pool.js';
+import type { BasisRecord } from '../datasets/basis.js';
 import type { ObjectStore, StoreOptions } from '../datasets/store/objectStore.js';
 import { canonicalJsonBytes, compareCodePoints } from '../datasets/canonicalJson.js';
 import * as keys from '../datasets/keys.js';
@@ -9,7 +10,6 @@ import type { PartEntry } from '../datasets/manifest.js';
 import { digestJson, sha256Hex } from '../datasets/digest.js';
 import type { ComputeTasks } from './computeThread.js';
 import type {
-  BasisDocument,
   BasisPass,
   PlanDocument,
   PlannedModel,
@@ -66,7 +66,7 @@ export class Runs {
     return this.document(run, key);
   }
 
-  basis(run: RunRef, basis: string): Promise<BasisDocument> {
+  basis(run: RunRef, basis: string): Promise<BasisRecord> {
     return this.document(run, keys.basisRecord(basis));
   }
 

@@ -38,7 +38,16 @@ const basisSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe('Fit anew instead of reusing the basis pinned by earlier runs of this name.'),
-  from: z.string().optional().describe('Digest of a basis in this output to take instead of fitting one.'),
+  from: idText
+    .optional()
+    .describe(
+      'Basis of this output to take instead of fitting one: its digest, or the name of the run that pinned it.',
+    ),
+  extend: idText
+    .optional()
+    .describe(
+      'Basis of this output, named as for `from`, whose anchors come first; the others, up to `anchors`, fill the gaps between them.',
+    ),
 });
 
 const coordinatesSchema = z.strictObject({
@@ -99,7 +108,11 @@ export const runSpecSchema = z
     model_store: z
       .array(z.string().min(1))
       .min(1)
-      .describe('Folders or s3:// prefixes that hold <id>/model.onnx and <id>/card.json, searched in order.'),
+      .optional()
+      .describe(
+        'Folders or s3:// prefixes that hold <id>/model.onnx and <id>/card.json, searched in order; by default your own ' +
+          '(KOINE_MODELS), then the reference potentials that come with koine.',
+      ),
     output: z.string().min(1).describe('Folder or s3://bucket/prefix that receives everything.'),
     basis: basisSchema.prefault({}),
     coordinates: coordinatesSchema.prefault({}),
@@ -125,6 +138,12 @@ export const runSpecSchema = z
           basis.method === 'explicit'
             ? 'must be a list of "<material_id>:<atom_index>" for method explicit'
             : `must be a number for method ${basis.method}`,
+      });
+    if (basis.extend && (basis.from || Array.isArray(basis.anchors)))
+      context.addIssue({
+        code: 'custom',
+        path: ['basis', 'extend'],
+        message: `cannot go with ${basis.from ? 'basis.from' : 'a list of anchors'}; give basis.extend and the number basis.anchors`,
       });
     if (Array.isArray(basis.anchors) && new Set(basis.anchors).size !== basis.anchors.length)
       context.addIssue({ code: 'custom', path: ['basis', 'anchors'], message: 'must not name an anchor twice' });
@@ -184,7 +203,7 @@ export async function loadRunSpec(file: string): Promise<RunSpec> {
   return {
     ...spec,
     source: spec.source.map(({ path }) => ({ path: absolute(path) })),
-    model_store: spec.model_store.map(absolute),
+    model_store: spec.model_store?.map(absolute),
     output: absolute(spec.output),
   };
 }

@@ -138,13 +138,18 @@ function updateNearest(rows: Matrix, anchor: number, nearest: Float64Array): voi
   }
 }
 
-/** Picks k rows one by one; `next` answers with the row to take, given the squared distances to the nearest picked so far. */
-function pickOneByOne(rows: Matrix, k: number, first: number, next: (nearest: Float64Array) => number): Int32Array {
+/** Picks `first`, then rows up to k one by one: `next` gets every row's squared distance to the nearest picked so far. */
+function pickOneByOne(
+  rows: Matrix,
+  k: number,
+  first: readonly number[],
+  next: (nearest: Float64Array) => number,
+): Int32Array {
   const nearest = new Float64Array(rows.rows).fill(Infinity);
   const picked = new Int32Array(k);
-  for (let i = 0, row = first; i < k; i++) {
-    if (i > 0) row = next(nearest);
-    if (rows.rows === 0 || nearest[row] === 0) {
+  for (let i = 0; i < k; i++) {
+    const row = i < first.length ? first[i] : next(nearest);
+    if (rows.rows === 0 || (i >= first.length && nearest[row] === 0)) {
       throw new RangeError(
         `latent/anchorPolicies: the ${rows.rows} rows have only ${i} distinct points; ${k} anchors are too many`,
       );
@@ -159,11 +164,13 @@ function pickOneByOne(rows: Matrix, k: number, first: number, next: (nearest: Fl
  * `farthest-point` (Gonzalez 1985): row 0, then always the row farthest from all picked ones, the first of equals. With rows in rank
  * order the start is a random atom of the seed.
  * @param rows [n, p]
+ * @param given how many of the first rows are picked beforehand, as when a set is extended
  * @returns row numbers: [k]
  * @throws RangeError when there are fewer than k distinct rows
  */
-export function farthestPoints(rows: Matrix, k: number): Int32Array {
-  return pickOneByOne(rows, k, 0, (nearest) => {
+export function farthestPoints(rows: Matrix, k: number, given = 0): Int32Array {
+  const first = Array.from({ length: Math.max(given, 1) }, (_, row) => row);
+  return pickOneByOne(rows, k, first, (nearest) => {
     let farthest = 0;
     for (let row = 1; row < nearest.length; row++) if (nearest[row] > nearest[farthest]) farthest = row;
     return farthest;
@@ -179,7 +186,7 @@ export function farthestPoints(rows: Matrix, k: number): Int32Array {
  */
 export function kMeansPlusPlus(rows: Matrix, k: number, seed: number): Int32Array {
   const random = seededRandom(seed);
-  return pickOneByOne(rows, k, Math.floor(random() * rows.rows), (nearest) => {
+  return pickOneByOne(rows, k, [Math.floor(random() * rows.rows)], (nearest) => {
     const total = nearest.reduce((sum, squared) => sum + squared, 0);
     let left = random() * total;
     let last = 0; // the last row that can be drawn, for when rounding leaves a rest

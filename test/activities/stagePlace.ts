@@ -3,17 +3,11 @@ import { rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createStages } from '../../activities/index.js';
-import type {
-  BasisDocument,
-  PlanDocument,
-  PlanSummary,
-  RunRef,
-  ShardEntry,
-  Tally,
-} from '../../activities/documents.js';
+import type { PlanDocument, PlanSummary, RunRef, ShardEntry, Tally } from '../../activities/documents.js';
 import type { Work } from '../../activities/heartbeat.js';
 import { Runs, type ActivityDependencies } from '../../activities/runs.js';
 import { parseRunSpec } from '../../config/runSpec.js';
+import type { BasisRecord } from '../../datasets/basis.js';
 import { readJson } from '../../datasets/json.js';
 import type { ObjectStore } from '../../datasets/store/objectStore.js';
 import { anchors, basisRecord } from '../../datasets/keys.js';
@@ -138,7 +132,7 @@ export class StagePlace {
   /** The record of a basis, and its anchors as the table has them. */
   async readBasis(basis: string) {
     return {
-      record: (await readJson<BasisDocument>(this.store, basisRecord(basis)))!,
+      record: (await readJson<BasisRecord>(this.store, basisRecord(basis)))!,
       rows: (await anchorsTable.decode(await this.store.get(anchors(basis)))).rows,
     };
   }

@@ -276,6 +276,49 @@ describeShared('stages without an engine', () => {
       expect(await pinned({ models, basis: { anchors: 5, reference_model: models[1] } })).toBeNull();
       expect(await pinned({ name: 'another', basis: { anchors: 5 } })).toBeNull();
     });
+
+    test('is extended by the atoms farthest from its anchors, which stay first, and goes on under its own name', async () => {
+      await place.source(crystals(20));
+      const { run, summary } = await place.embedded({ basis: { anchors: 5 } });
+      const short = await place.basis(run, summary);
+      await place.projected(run, summary, short);
+      await place.stages.publish(run, short, place.work());
+
+      const longer = { basis: { anchors: 8, extend: 'stages' } };
+      const again = await place.plan(longer);
+      expect(again.summary).toMatchObject({ pinnedBasis: null, basisPasses: false });
+      const long = await place.basis(again.run, again.summary);
+      const [before, after] = [await place.readBasis(short), await place.readBasis(long)];
+      expect(after.record).toMatchObject({ extends: short, method: 'direct' });
+      expect(after.rows.slice(0, 5)).toEqual(before.rows);
+      expect(new Set(after.rows.map(({ material_id, atom_index }) => `${material_id}:${atom_index}`)).size).toBe(8);
+
+      await place.projected(again.run, again.summary, long);
+      await place.stages.publish(again.run, long, place.work());
+      expect((await place.plan(longer)).summary.pinnedBasis).toBe(long);
+      expect((await place.plan({ name: 'other', basis: { from: 'stages' } })).summary.pinnedBasis).toBe(long);
+      expect(
+        (await place.plan({ name: 'other', basis: { anchors: 8, extend: short } })).summary.pinnedBasis,
+      ).toBeNull();
+    });
+
+    test('is not extended to fewer anchors, around another centre, or from structures that are not there', async () => {
+      await place.source(crystals(20));
+      const { run, summary } = await place.embedded({ basis: { anchors: 5 } });
+      const basis = await place.basis(run, summary);
+      const extend = async (fields: Record<string, unknown>) => {
+        const planned = await place.embedded(fields);
+        return place.basis(planned.run, planned.summary);
+      };
+      await expect(extend({ basis: { anchors: 5, extend: basis } })).rejects.toThrow(/has 5 anchors; ask for more/);
+      await expect(
+        extend({ basis: { anchors: 9, extend: basis }, coordinates: { centre: 'anchors' } }),
+      ).rejects.toThrow(/coordinates\.centre/);
+      await place.source(crystals(25).slice(20));
+      await expect(extend({ basis: { anchors: 9, extend: basis } })).rejects.toThrow(
+        /extend a basis of these structures/,
+      );
+    });
   });
 
   describe('project', () => {
