@@ -10,12 +10,17 @@ const idText = z
 const count = (meaning: string) => z.int().min(1).describe(meaning);
 const seed = z.int().min(0).max(0xffff_ffff).describe('Seed of the draws; the same seed gives the same rows.');
 
+/** Source path of the crystals that come with koine, `structures/bundled/`. */
+export const BUNDLED_CRYSTALS = 'bundled:crystals';
+
 const sourceSchema = z
   .strictObject({
     path: z
       .string()
       .min(1)
-      .describe('A file, folder, glob, .zip or .gz; an s3:// prefix; or an http(s):// OPTIMADE base URL.'),
+      .describe(
+        'A file, folder, glob, .zip or .gz; an s3:// prefix; an http(s):// OPTIMADE base URL; or bundled:crystals, the crystals that come with koine.',
+      ),
   })
   .describe('One place to read structures from.');
 
@@ -72,6 +77,86 @@ const transportSchema = z.strictObject({
   epsilon: z.number().positive().default(0.05).describe('Entropic regularisation, as a share of the median cost.'),
 });
 
+const switchedOn = (what: string) => z.boolean().default(true).describe(`Whether to compute ${what}.`);
+
+const labelSchema = z
+  .strictObject({
+    name: idText.describe('Name of the target in table `stitching`.'),
+    path: z.string().min(1).describe('CSV with a header, or extended XYZ; .gz too. Ids are found as in the sources.'),
+    column: z.string().min(1).describe('Column of the CSV, or key of the comment lines, that holds the number.'),
+    per: z
+      .enum(['atom', 'structure'])
+      .default('atom')
+      .describe('`structure`: divide by the number of atoms (total energies).'),
+  })
+  .describe('Numbers known of the structures, e.g. formation or DFT energies.');
+
+const diagnosticsSchema = z.strictObject({
+  seed: seed.default(42),
+  structures: count('Structures that whole-structure figures look at, at most.').min(2).default(5000),
+  sample: count('Atoms that per-atom figures look at, at most; one per symmetry orbit, see similarity.')
+    .min(20)
+    .max(20_000)
+    .default(4000),
+  bootstrap: count('Bootstrap replicates behind every interval.').min(40).default(400),
+  spaces: z
+    .strictObject({ enabled: switchedOn('tables model_diagnostics and anchor_quality') })
+    .prefault({})
+    .describe('How the vectors of a model are spread, and how well the anchors cover them.'),
+  symmetry: z
+    .strictObject({
+      enabled: switchedOn('table symmetry'),
+      structures: count('Structures that are rotated and inverted.').default(64),
+      rotations: count('Random rotations of each.').default(2),
+    })
+    .prefault({})
+    .describe('Whether equivalent atoms get equal vectors, and what rotation and inversion change.'),
+  element_bias: z
+    .strictObject({
+      enabled: switchedOn('table element_bias'),
+      rows: count('Atoms that an element needs to be in the table.').min(2).default(5),
+    })
+    .prefault({})
+    .describe('Where two models put an element, against its spread.'),
+  atypical: z
+    .strictObject({
+      enabled: switchedOn('table atypical'),
+      reference: count('Atoms that novelty is measured against.').min(20).max(20_000).default(2000),
+      reference_sources: z
+        .array(z.string().min(1))
+        .default([])
+        .describe('Only structures whose `source` begins with one of these are a reference; all by default.'),
+      neighbours: count('Nearest reference atoms whose mean distance is the novelty.').default(5),
+    })
+    .prefault({})
+    .describe('Which structures and atoms the models disagree on or have not seen the like of.'),
+  arithmetic: z
+    .strictObject({
+      enabled: switchedOn('tables arithmetic and analogies'),
+      pairs_per_prototype: count('Substitution pairs taken from one prototype at most.').default(20),
+      pairs: count('Substitution pairs at most.').default(1000),
+    })
+    .prefault({})
+    .describe('Whether replacing an element is an addition.'),
+  stitching: z
+    .strictObject({
+      enabled: switchedOn('table stitching'),
+      labels: z.array(labelSchema).default([]).describe("Targets beside each model's own energy per atom."),
+    })
+    .prefault({})
+    .describe("Whether a head trained on one model's vectors works on another's."),
+  drift: z
+    .strictObject({
+      enabled: switchedOn('table drift'),
+      pairs: z
+        .array(z.tuple([idText, idText]))
+        .default([])
+        .describe('Pairs to compare as versions of one model, beside those that share a lineage.'),
+    })
+    .prefault({})
+    .describe('What changed from one version of a model to the next.'),
+});
+
 const shardsSchema = z.strictObject({
   structures: count('Mean structures a shard; boundaries come from hashes of material ids.').default(256),
 });
@@ -118,6 +203,7 @@ export const runSpecSchema = z
     coordinates: coordinatesSchema.prefault({}),
     similarity: similaritySchema.prefault({}),
     transport: transportSchema.prefault({}),
+    diagnostics: diagnosticsSchema.prefault({}),
     shards: shardsSchema.prefault({}),
     inference: inferenceSchema.prefault({}),
     limits: limitsSchema.prefault({}),
@@ -147,6 +233,14 @@ export const runSpecSchema = z
       });
     if (Array.isArray(basis.anchors) && new Set(basis.anchors).size !== basis.anchors.length)
       context.addIssue({ code: 'custom', path: ['basis', 'anchors'], message: 'must not name an anchor twice' });
+    for (const [at, pair] of spec.diagnostics.drift.pairs.entries())
+      for (const id of pair)
+        if (!models.includes(id))
+          context.addIssue({
+            code: 'custom',
+            path: ['diagnostics', 'drift', 'pairs', at],
+            message: `'${id}' must be one of the run's models (${models.join(', ')})`,
+          });
     if (spec.similarity.neighbours >= spec.similarity.sample)
       context.addIssue({
         code: 'custom',
@@ -202,8 +296,8 @@ export async function loadRunSpec(file: string): Promise<RunSpec> {
   const absolute = (path: string) => (/^[a-z][a-z0-9]*:\/\//i.test(path) ? path : resolve(base, path));
   return {
     ...spec,
-    source: spec.source.map(({ path }) => ({ path: absolute(path) })),
-    model_store: spec.model_store?.map(absolute),
+    source: spec.source.map(({ path }) => ({ path: path === BUNDLED_CRYSTALS ? path : absolute(path) })),
+    ...(spec.model_store ? { model_store: spec.model_store.map(absolute) } : {}),
     output: absolute(spec.output),
   };
 }

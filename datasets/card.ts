@@ -206,7 +206,7 @@ function scalarOf(type: string): keyof typeof CROISSANT_TYPE {
 
 function globOf(table: string): string {
   if (table === 'structures') return 'snapshots/*/structures/*.parquet';
-  if (table === 'anchors' || table === 'anchor_quality') return `bases/*/${table}.parquet`;
+  if (table === 'anchors') return 'bases/*/anchors.parquet';
   if (table === 'anchor_vectors') return 'bases/*/anchor_vectors/*/*.parquet';
   return `${table}/**/*.parquet`;
 }

@@ -72,12 +72,16 @@ export const sourceUnits = (request: string) => intermediate('sources', request,
 export const unitReading = (request: string, unit: number) => intermediate(`sources/${request}`, `${unit}`, 'json');
 /** A page of an OPTIMADE server as it was fetched. */
 export const optimadePage = (sha256: string) => intermediate('optimade', sha256, 'json');
+/** The crystals that come with koine, as a run read them. */
+export const bundledCrystals = (sha256: string) => intermediate('bundled', sha256, 'extxyz');
 /** A sorted chunk of the structures of a reading; its index holds the light columns. */
 export const readChunk = (reading: string, chunk: number) => intermediate(`read/${reading}`, `${chunk}`, 'parquet');
 /** The light columns of a chunk: ids, hashes, content digests, atom counts. */
 export const readChunkIndex = (reading: string, chunk: number) => intermediate(`read/${reading}`, `${chunk}`, 'json');
 /** Encoded partial or merged moments, by their sha256. */
 export const moments = (sha256: string) => intermediate('moments', sha256, 'bin');
+/** What diagnostics look at of one model (`activities/pool.ts`), by its sha256. */
+export const pooledModel = (sha256: string) => intermediate('pool', sha256, 'bin');
 /** Encoded intermediates of fitting a basis (projection, leaves, centres, nominations), by their sha256. */
 export const basisWork = (sha256: string) => intermediate('basis', sha256, 'bin');
 
@@ -108,8 +112,6 @@ export const embeddingsPart = (snapshot: string, model: string, index: number, s
 export const basisLeaf = (basis: string) => `bases/${shortId(basis)}/`;
 /** The anchors of a basis. */
 export const anchors = (basis: string) => `${basisLeaf(basis)}anchors.parquet`;
-/** How well the anchors cover the data. */
-export const anchorQuality = (basis: string) => `${basisLeaf(basis)}anchor_quality.parquet`;
 /** Method, parameters and lineage of a basis. */
 export const basisRecord = (basis: string) => `${basisLeaf(basis)}basis.json`;
 /** Leaf of one model's own embeddings of the anchors. */
@@ -150,7 +152,21 @@ export interface PairPlace {
   modelB: string;
 }
 
-const paramsLeaf = (table: string, { snapshot, basis, params }: PairPlace) =>
+/** Tables with one file a model, or a pair, in one folder. */
+export type DiagnosticTable =
+  | 'anchor_quality'
+  | 'model_diagnostics'
+  | 'symmetry'
+  | 'element_bias'
+  | 'arithmetic'
+  | 'analogies'
+  | 'stitching'
+  | 'drift';
+
+/** Where the diagnostics of a run lie: see {@link PairPlace}. */
+export type ParamsPlace = Pick<PairPlace, 'snapshot' | 'basis' | 'params'>;
+
+const paramsLeaf = (table: string, { snapshot, basis, params }: ParamsPlace) =>
   `${underBasis(table, snapshot, basis)}params=${shortId(params)}/`;
 
 /** Start of the keys of one pair in a {@link PairTable}'s folder; '~' occurs in no model id, so it matches no other pair. */
@@ -165,6 +181,19 @@ export const pairRowsLeaf = (table: PairRowsTable, pair: PairPlace) =>
 /** One part of a pair's rows. */
 export const pairRowsPart = (table: PairRowsTable, pair: PairPlace, index: number, sha256: string) =>
   pairRowsLeaf(table, pair) + partName(index, sha256);
+
+/** The one file of a model, or of a pair of models, in the folder of a diagnostic. */
+export const diagnosticPart = (
+  table: DiagnosticTable,
+  place: ParamsPlace,
+  [model, other = '']: readonly string[],
+  sha256: string,
+) => `${paramsLeaf(table, place)}${segment(model)}~${other && segment(other)}~${shortId(sha256)}.parquet`;
+/** Model folder of what all models say together. */
+export const ALL_MODELS = 'all';
+/** Scores of one shard by one model, or by {@link ALL_MODELS}. */
+export const atypicalPart = (place: ParamsPlace, model: string, index: number, sha256: string) =>
+  `${paramsLeaf('atypical', place)}model=${segment(model)}/${partName(index, sha256)}`;
 
 /**
  * Leaf of the structures a stage refused.
@@ -187,14 +216,25 @@ export const derivedFolders = (snapshot: string) =>
     'transport',
     'transport_summary',
     'element_transport',
+    'anchor_quality',
+    'model_diagnostics',
+    'symmetry',
+    'element_bias',
+    'atypical',
+    'arithmetic',
+    'analogies',
+    'stitching',
+    'drift',
   ].map((table) => `${table}/snapshot=${shortId(snapshot)}/`);
 
-/** Whether an object of {@link derivedFolders} was computed from this model's embeddings, alone or in a pair. */
+/** Whether an object of {@link derivedFolders} was computed from this model's embeddings, alone, in a pair or among all. */
 export function isDerivedFrom(key: string, model: string): boolean {
   const segments = key.split('/');
   const [first, second, rest] = (segments.pop() ?? '').split('~');
   if (rest !== undefined) return first === model || second === model;
-  return segments.some((name) => [`model=${model}`, `model_a=${model}`, `model_b=${model}`].includes(name));
+  return segments.some((name) =>
+    [`model=${ALL_MODELS}`, `model=${model}`, `model_a=${model}`, `model_b=${model}`].includes(name),
+  );
 }
 
 /** The start of the keys that a leaf's owner may clear: the pair's in a folder of pairs, else the whole leaf. */

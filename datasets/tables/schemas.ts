@@ -1,10 +1,18 @@
+import { analogiesTable } from './analogies.js';
 import { anchorQualityTable } from './anchorQuality.js';
 import { anchorsTable } from './anchors.js';
+import { arithmeticTable } from './arithmetic.js';
+import { atypicalTable } from './atypical.js';
+import { driftTable } from './drift.js';
+import { elementBiasTable } from './elementBias.js';
 import { elementTransportTable } from './elementTransport.js';
+import { modelDiagnosticsTable } from './modelDiagnostics.js';
 import { quarantineTable } from './quarantine.js';
 import type { Columns, RowTable } from './rowTable.js';
 import { similarityTable } from './similarity.js';
 import { similarityRowsTable } from './similarityRows.js';
+import { stitchingTable } from './stitching.js';
+import { symmetryTable } from './symmetry.js';
 import { transportTable } from './transport.js';
 import { transportSummaryTable } from './transportSummary.js';
 
@@ -27,6 +35,14 @@ export const ROW_TABLES: Readonly<Record<string, RowTable<Columns>>> = Object.fr
       transportTable,
       transportSummaryTable,
       elementTransportTable,
+      modelDiagnosticsTable,
+      symmetryTable,
+      elementBiasTable,
+      atypicalTable,
+      arithmeticTable,
+      analogiesTable,
+      stitchingTable,
+      driftTable,
       quarantineTable,
     ] as unknown as RowTable<Columns>[]
   ).map((table) => [table.name, table]),
@@ -72,7 +88,6 @@ export const TABLE_SCHEMAS: Readonly<Record<string, TableSchema>> = {
     },
   },
   anchors: rowSchema('anchors', 'The atoms a basis is made of.', []),
-  anchor_quality: rowSchema('anchor_quality', 'How well the anchors cover the data.', []),
   anchor_vectors: {
     description: "One model's own embeddings of the anchors.",
     partitions: ['model'],
@@ -105,6 +120,19 @@ export const TABLE_SCHEMAS: Readonly<Record<string, TableSchema>> = {
   transport: rowSchema('transport', 'Optimal-transport plans between two models.', [...pair, 'model_a', 'model_b']),
   transport_summary: rowSchema('transport_summary', 'Costs and certificates of the plans.', pair),
   element_transport: rowSchema('element_transport', 'Plans summed over elements.', pair),
+  anchor_quality: rowSchema('anchor_quality', 'How well the anchors cover the data.', pair),
+  model_diagnostics: rowSchema('model_diagnostics', "How a model's vectors are spread, with warnings.", pair),
+  symmetry: rowSchema('symmetry', 'What symmetry each model respects, measured.', pair),
+  element_bias: rowSchema('element_bias', 'How far apart two models put an element.', pair),
+  atypical: rowSchema('atypical', 'How unusual structures and atoms are; no error bars.', [...pair, 'model']),
+  arithmetic: rowSchema(
+    'arithmetic',
+    'Whether replacing an element is an addition, beside controls made of composition alone.',
+    pair,
+  ),
+  analogies: rowSchema('analogies', 'The substitutions behind table arithmetic.', pair),
+  stitching: rowSchema('stitching', "What a head fitted on one model's vectors reaches on another's.", pair),
+  drift: rowSchema('drift', 'What changed between versions of a model.', pair),
   quarantine: rowSchema('quarantine', 'Structures that could not be processed, and why.', ['snapshot']),
 };
 
