@@ -23,7 +23,8 @@ import { invalidInput } from './failures.js';
 /** What activities are made of; wired in `workers/`. */
 export interface ActivityDependencies {
   openStore: (url: string) => ObjectStore;
-  openModels: (locations: readonly string[]) => ModelStore;
+  /** Models of these locations; of the worker's own (its user's store, then the shipped one) where a run names none. */
+  openModels: (locations: readonly string[] | undefined) => ModelStore;
   /** The pool for a provider; throws `ProviderUnavailable` where there is none. */
   inference: (provider: Provider) => InferencePool;
   compute: ThreadPool<ComputeTasks>;

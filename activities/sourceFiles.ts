@@ -1,8 +1,11 @@
 import { createReadStream } from 'node:fs';
+import { BUNDLED_CRYSTALS } from '../config/runSpec.js';
 import { sha256Hex } from '../datasets/digest.js';
 import { readJson } from '../datasets/json.js';
 import * as keys from '../datasets/keys.js';
 import type { ObjectStore } from '../datasets/store/objectStore.js';
+import { bundledStructures } from '../structures/bundled/bundled.js';
+import { extendedXyz } from '../structures/extendedXyz.js';
 import { optimadeSources } from '../structures/optimade.js';
 import { localSources } from '../structures/sources.js';
 import type { ByteSource } from '../structures/structure.js';
@@ -36,6 +39,12 @@ export async function* filesOf(
     if (!(await runs.deps.openStore(path.slice(0, slash)).head(path.slice(slash + 1), work)))
       throw invalidInput(`source ${path}: there is no object of this name and none below it`);
     yield { name: path.slice(slash + 1), location: path };
+  } else if (path === BUNDLED_CRYSTALS) {
+    // Kept like pages of a server: a worker of another version may come with other crystals.
+    const bytes = Buffer.from(extendedXyz(bundledStructures()));
+    const key = keys.bundledCrystals(sha256Hex(bytes));
+    await store.putIfAbsent(key, bytes, work);
+    yield { name: 'bundled/crystals.extxyz', location: `store:${key}` };
   } else if (/^https?:\/\//.test(path)) {
     // Pages are kept: a retry or a later stage must see what this listing saw.
     for await (const page of optimadeSources(path, { signal: work.signal })) {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { access, constants } from 'node:fs/promises';
 import { glob, isDynamicPattern } from 'tinyglobby';
-import type { RunSpec } from '../config/runSpec.js';
+import { BUNDLED_CRYSTALS, type RunSpec } from '../config/runSpec.js';
 import type { ModelStore } from '../models/store.js';
 import { Refusal } from './refusal.js';
 
@@ -14,7 +14,7 @@ import { Refusal } from './refusal.js';
 export async function checkSpec(spec: RunSpec, models: ModelStore, where: string, local: boolean): Promise<void> {
   const checks = [
     ...(local ? spec.source.map(checkSource) : []),
-    ...(local || spec.model_store.every(isHere) ? [checkModels(spec, models)] : []),
+    ...(local || spec.model_store?.every(isHere) ? [checkModels(spec, models)] : []),
   ];
   const problems = (await Promise.all(checks)).flat();
   if (problems.length > 0) throw new Refusal(`${where}: ${problems.length > 1 ? '\n  ' : ''}${problems.join('\n  ')}`);
@@ -25,7 +25,7 @@ const isHere = (location: string) => isRemote(location) || existsSync(location);
 
 async function checkSource({ path }: RunSpec['source'][number], index: number): Promise<string[]> {
   const field = `source[${index}].path`;
-  if (isRemote(path)) return [];
+  if (isRemote(path) || path === BUNDLED_CRYSTALS) return [];
   try {
     await access(path, constants.R_OK);
     return [];
@@ -41,7 +41,7 @@ async function checkSource({ path }: RunSpec['source'][number], index: number): 
 
 async function checkModels(spec: RunSpec, models: ModelStore): Promise<string[]> {
   const listed = new Map((await models.list()).map((model) => [model.id, model]));
-  const stores = spec.model_store.join(', ');
+  const stores = models.locationNames.join(', ');
   return spec.models.flatMap((id, index) => {
     const model = listed.get(id);
     if (!model) {

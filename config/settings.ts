@@ -10,6 +10,12 @@ const settingsSchema = z.object({
     .string()
     .optional()
     .describe('Tools and remote models. Default: $XDG_CACHE_HOME/koine or ~/.cache/koine.'),
+  KOINE_MODELS: z
+    .string()
+    .optional()
+    .describe(
+      'Your model store, which koine models add fills. Default: $XDG_DATA_HOME/koine/models or ~/.local/share/koine/models.',
+    ),
   KOINE_STATE_DIR: z
     .string()
     .optional()
@@ -23,12 +29,15 @@ const settingsSchema = z.object({
   KOINE_METRICS_ADDRESS: z.string().optional().describe('host:port of a Prometheus endpoint, e.g. 127.0.0.1:9464.'),
   TEMPORAL_ADDRESS: z.string().optional().describe('Frontend of a real cluster; without it everything is embedded.'),
   XDG_CACHE_HOME: z.string().optional(),
+  XDG_DATA_HOME: z.string().optional(),
   XDG_STATE_HOME: z.string().optional(),
 });
 
 /** What a process needs to know about where it runs. */
 export interface Settings {
   readonly cacheDir: string;
+  /** The user's model store: a folder that need not be there. */
+  readonly modelsDir: string;
   readonly stateDir: string;
   readonly threads: number;
   readonly queueSuffix: string;
@@ -53,6 +62,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
   const env = result.data;
   return Object.freeze({
     cacheDir: env.KOINE_CACHE_DIR ?? join(env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'koine'),
+    modelsDir: env.KOINE_MODELS ?? join(env.XDG_DATA_HOME ?? join(homedir(), '.local', 'share'), 'koine', 'models'),
     stateDir: env.KOINE_STATE_DIR ?? join(env.XDG_STATE_HOME ?? join(homedir(), '.local', 'state'), 'koine'),
     threads: env.KOINE_THREADS ?? availableParallelism(),
     queueSuffix: env.KOINE_QUEUE_SUFFIX,

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve as absolutePath } from 'node:path';
 import { ModelRefused, parseCard, type ModelCard } from './card.js';
+import { closestFirst } from './closest.js';
 
 /** A place that holds `<id>/card.json` and `<id>/model.onnx` somewhere else, e.g. under an `s3://` prefix. */
 export interface ModelFetcher {
@@ -52,6 +53,11 @@ export class ModelStore {
     private readonly cacheFolder?: string,
   ) {
     this.locations = locations.map((location) => (typeof location === 'string' ? new ModelFolder(location) : location));
+  }
+
+  /** Names of the locations in order, for messages. */
+  get locationNames(): string[] {
+    return this.locations.map(({ name }) => name);
   }
 
   /** Every model of every location, in order of location, then id; ids hidden by an earlier location are left out. */
@@ -143,8 +149,8 @@ export class ModelStore {
   private async unknown(id: string): Promise<ModelRefused> {
     const ids = new Set<string>();
     for (const location of this.locations) for (const known of await idsOf(location)) ids.add(known);
-    const closest = [...ids].sort((a, b) => editDistance(id, a) - editDistance(id, b) || (a < b ? -1 : 1));
-    const where = this.locations.map((location) => location.name).join(', ') || 'no location at all';
+    const closest = closestFirst(id, [...ids]);
+    const where = this.locationNames.join(', ') || 'no location at all';
     const has =
       closest.length > 0
         ? `there are ${closest.join(', ')}`
@@ -211,18 +217,4 @@ function ignoreMissing(error: unknown): undefined {
   const code = (error as NodeJS.ErrnoException).code;
   if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
   throw error;
-}
-
-/** Levenshtein distance: which of the known ids the user most likely meant. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const substituted = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(substituted, row[j] + 1, next[j - 1] + 1));
-    }
-    row = next;
-  }
-  return row[b.length];
 }

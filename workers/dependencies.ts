@@ -3,6 +3,7 @@ import type { ActivityDependencies } from '../activities/runs.js';
 import type { ComputeTasks } from '../activities/computeThread.js';
 import type { Settings } from '../config/settings.js';
 import { openStore } from '../datasets/store/open.js';
+import { packageRoot } from '../infra/toolchain.js';
 import type { Provider } from '../models/graphBatch.js';
 import { InferencePool } from '../models/inferencePool.js';
 import { ModelStore, type ModelFetcher } from '../models/store.js';
@@ -38,8 +39,13 @@ export function activityDependencies(settings: Settings): OwnedDependencies {
   };
 }
 
+/** Where models are looked for unless a run or a command says: the user's store, then the reference potentials that come with koine. */
+export function defaultStores(settings: Settings): string[] {
+  return [settings.modelsDir, join(packageRoot(), 'models/reference')];
+}
+
 /** Model stores by location: folders in place, `s3://` prefixes cached by digest. */
-export function openModels(settings: Settings, locations: readonly string[]): ModelStore {
+export function openModels(settings: Settings, locations: readonly string[] = defaultStores(settings)): ModelStore {
   return new ModelStore(
     locations.map((location) => (location.startsWith('s3://') ? remoteModels(location) : location)),
     join(settings.cacheDir, 'models'),

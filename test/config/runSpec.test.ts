@@ -143,6 +143,14 @@ describe('loadRunSpec', () => {
     expect(spec.output).toBe('/absolute/out');
   });
 
+  test('bundled crystals are no path, and a spec without stores leaves them to the machine that runs it', async () => {
+    const spec = await loadRunSpec(
+      write('bundled.yaml', 'name: x\nsource: [{path: "bundled:crystals"}]\nmodels: [m]\noutput: /out\n'),
+    );
+    expect(spec.source).toEqual([{ path: 'bundled:crystals' }]);
+    expect('model_store' in spec).toBe(false);
+  });
+
   test('JSON is read too', async () => {
     const spec = await loadRunSpec(write('spec.json', JSON.stringify(minimal)));
     expect(spec.name).toBe('test');
@@ -167,7 +175,7 @@ describe('loadRunSpec', () => {
 
 test('the JSON Schema asks for what the parser asks for and describes every field', () => {
   const schema = runSpecJsonSchema() as { required: string[]; properties: Record<string, object> };
-  expect(schema.required.sort()).toEqual(['model_store', 'models', 'name', 'output', 'source']);
+  expect(schema.required.sort()).toEqual(['models', 'name', 'output', 'source']);
   expect(Object.keys(schema.properties)).toEqual(Object.keys(parseRunSpec(minimal, 'spec')));
 });
 

@@ -9,14 +9,20 @@ describe('readSettings', () => {
     expect(settings.embedded).toBe(true);
     expect(settings.cacheDir).toBe(join(homedir(), '.cache/koine'));
     expect(settings.stateDir).toBe(join(homedir(), '.local/state/koine'));
+    expect(settings.modelsDir).toBe(join(homedir(), '.local/share/koine/models'));
     expect(settings.threads).toBeGreaterThanOrEqual(1);
     expect(settings.deployment).toBeUndefined();
   });
 
   test('koine folders win over XDG folders, those over the home folder', () => {
-    const xdg = { XDG_CACHE_HOME: '/xdg/cache', XDG_STATE_HOME: '/xdg/state' };
-    expect(readSettings(xdg)).toMatchObject({ cacheDir: '/xdg/cache/koine', stateDir: '/xdg/state/koine' });
-    expect(readSettings({ ...xdg, KOINE_CACHE_DIR: '/c', KOINE_STATE_DIR: '/s' })).toMatchObject({
+    const xdg = { XDG_CACHE_HOME: '/xdg/cache', XDG_STATE_HOME: '/xdg/state', XDG_DATA_HOME: '/xdg/data' };
+    expect(readSettings(xdg)).toMatchObject({
+      cacheDir: '/xdg/cache/koine',
+      stateDir: '/xdg/state/koine',
+      modelsDir: '/xdg/data/koine/models',
+    });
+    expect(readSettings({ ...xdg, KOINE_CACHE_DIR: '/c', KOINE_STATE_DIR: '/s', KOINE_MODELS: '/m' })).toMatchObject({
+      modelsDir: '/m',
       cacheDir: '/c',
       stateDir: '/s',
     });
