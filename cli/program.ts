@@ -177,6 +177,35 @@ Examples:
       done(await (await import('./commands/verify.js')).verify(context, dataset, options)),
     );
 
+  const basis = program.command('basis').description('the anchors of a dataset');
+  const WHICH_BASIS = 'BASIS is the name of a folder in bases/, or of a run, which stands for the basis it has pinned.';
+  basis
+    .command('show <dataset> <basis>')
+    .description('how a basis was chosen, its anchors, and how well they span in each model')
+    .addOption(json())
+    .addHelpText('after', `\n${WHICH_BASIS}`)
+    .action(async (dataset: string, which: string, options: { json?: boolean }) =>
+      done(await (await import('./commands/basis.js')).show(context, dataset, which, options)),
+    );
+  basis
+    .command('compare <dataset> <a> <b>')
+    .description('what two bases have in common')
+    .addOption(json())
+    .addHelpText('after', `\n${WHICH_BASIS}`)
+    .action(async (dataset: string, a: string, b: string, options: { json?: boolean }) =>
+      done(await (await import('./commands/basis.js')).compare(context, dataset, a, b, options)),
+    );
+  basis
+    .command('name <file> <data>')
+    .description('turn anchors published as atom numbers of a data set into the lines of a spec')
+    .addHelpText(
+      'after',
+      '\n  koine basis name examples/mp20-train-anchors.json mp_20/train.csv   the anchors of Li and Walsh, arXiv 2512.05349',
+    )
+    .action(async (file: string, data: string) =>
+      done(await (await import('./commands/basis.js')).name(context, file, data)),
+    );
+
   // --- operation --------------------------------------------------------------------------------
   addScheduleCommands(program.command('schedule').description('runs that repeat (needs a cluster)'), context, done);
   program

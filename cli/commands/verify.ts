@@ -1,9 +1,8 @@
 import { EXIT } from '../../config/names.js';
-import { openStore } from '../../datasets/store/open.js';
 import { verifyDataset } from '../../datasets/verify.js';
 import type { Context } from '../context.js';
+import { openDataset } from '../dataset.js';
 import { formatCount, formatTable } from '../format.js';
-import { Refusal } from '../refusal.js';
 
 /** Milliseconds between two redraws of the progress. */
 const REDRAW_MILLISECONDS = 200;
@@ -32,13 +31,4 @@ export async function verify(context: Context, dataset: string, { json }: { json
     );
   }
   return failed.length === 0 ? EXIT.done : EXIT.failed;
-}
-
-function openDataset(dataset: string) {
-  try {
-    return openStore(dataset);
-  } catch (error) {
-    if (error instanceof RangeError) throw new Refusal(error.message, EXIT.usage, { cause: error });
-    throw error;
-  }
 }
