@@ -22,10 +22,53 @@ export function randomOrder(n: number, random: () => number): Int32Array {
   return order;
 }
 
+/** A standard normal deviate (Box-Muller). */
+function normal(random: () => number): number {
+  return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+}
+
+/** The crystal with every atom displaced by `sigma` (Å, normal, each Cartesian axis). */
+export function rattled(crystal: Crystal, sigma: number, random: () => number): Crystal {
+  const { lattice, fractionalCoordinates } = crystal;
+  const inverse = inverse3(lattice);
+  const moved = Float64Array.from(fractionalCoordinates);
+  for (let atom = 0; atom < moved.length; atom += 3) {
+    const shift = [normal(random), normal(random), normal(random)].map((deviate) => sigma * deviate);
+    for (let k = 0; k < 3; k++)
+      moved[atom + k] += shift[0] * inverse[k] + shift[1] * inverse[3 + k] + shift[2] * inverse[6 + k];
+  }
+  return { ...crystal, fractionalCoordinates: moved.map((x) => x - Math.floor(x)) };
+}
+
+/** The crystal with lattice vectors multiplied by I + E, the nine entries of E uniform in [-amplitude, amplitude]. */
+export function strained(crystal: Crystal, amplitude: number, random: () => number): Crystal {
+  const strain = Float64Array.from({ length: 9 }, () => amplitude * (2 * random() - 1));
+  const lattice = crystal.lattice.map((component, k) => {
+    const row = 3 * Math.floor(k / 3);
+    return component + [0, 1, 2].reduce((sum, m) => sum + crystal.lattice[row + m] * strain[3 * m + (k % 3)], 0);
+  });
+  return { ...crystal, lattice };
+}
+
+/** Inverse of a 3 x 3 row-major matrix. */
+function inverse3([a, b, c, d, e, f, g, h, i]: Float64Array): number[] {
+  const determinant = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g);
+  return [
+    e * i - f * h,
+    c * h - b * i,
+    b * f - c * e,
+    f * g - d * i,
+    a * i - c * g,
+    c * d - a * f,
+    d * h - e * g,
+    b * g - a * h,
+    a * e - b * d,
+  ].map((cofactor) => cofactor / determinant);
+}
+
 /** The crystal turned by a random rotation, uniform over SO(3) (a normalised quaternion of four normal deviates). */
 export function rotated(crystal: Crystal, random: () => number): Crystal {
-  const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-  const quaternion = [normal(), normal(), normal(), normal()];
+  const quaternion = [normal(random), normal(random), normal(random), normal(random)];
   const length = Math.hypot(...quaternion);
   const [w, x, y, z] = quaternion.map((component) => component / length);
   const rotation = [
