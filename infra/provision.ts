@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { withFileLock } from './fileLock.js';
 
 /** Receives one line of human text about work that takes a while. */
@@ -37,6 +37,30 @@ export async function provision(
     },
     { onWait },
   );
+}
+
+/**
+ * Makes the folder `path` once, in place, for what knows its own path (a Python virtual environment). A mark written last
+ * makes it count; what an interrupted attempt left is removed first.
+ * @param make gets the empty or missing folder
+ */
+export async function provisionFolder(path: string, make: () => Promise<void>, onProgress: OnProgress): Promise<void> {
+  const mark = completeMark(path);
+  await provision(
+    mark,
+    async (temporary) => {
+      for (const name of readdirSync(path))
+        if (!name.startsWith(basename(mark))) rmSync(join(path, name), { recursive: true, force: true });
+      await make();
+      writeFileSync(temporary, '');
+    },
+    onProgress,
+  );
+}
+
+/** The file whose presence says that a folder of {@link provisionFolder} is whole. */
+export function completeMark(path: string): string {
+  return join(path, '.koine-complete');
 }
 
 /**

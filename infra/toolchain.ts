@@ -14,14 +14,13 @@ import {
   rmSync,
   statSync,
   symlinkSync,
-  writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { cacheFolder } from './cacheFolder.js';
-import { provision, runReporting, type OnProgress } from './provision.js';
+import { completeMark, provision, provisionFolder, runReporting, type OnProgress } from './provision.js';
 
 /** Tools that koine does not get from npm, at the versions it is tested with. */
 export const PINNED = {
@@ -120,21 +119,15 @@ export async function ensureReferencePython(onProgress: OnProgress = toStderr): 
   const own = environmentTool('KOINE_REFERENCE_PYTHON');
   if (own) return own;
   const { link, folder, lock } = referenceFolders();
-  const complete = join(folder, '.koine-complete');
-  await provision(
-    complete,
-    async (temporary) => {
+  await provisionFolder(
+    folder,
+    async () => {
       try {
-        // Made in place, because a virtual environment knows its own path; the mark, last, is what makes it count.
-        for (const name of existsSync(folder) ? readdirSync(folder) : []) {
-          if (!name.startsWith(basename(complete))) rmSync(join(folder, name), { recursive: true, force: true });
-        }
         const label = `reference Python (test/python/requirements.lock)`;
         await runReporting(`${label}: python3 -m venv`, 'python3', ['-m', 'venv', folder], { onProgress });
         const python = join(folder, 'bin/python');
         const pip = ['-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', '--requirement', lock];
         await runReporting(`${label}: pip install`, python, pip, { onProgress });
-        writeFileSync(temporary, '');
       } catch (error) {
         throw new Error(`the tests' reference Python could not be made: ${message(error)}\nMend: ${MEND_PYTHON}.`);
       }
@@ -200,7 +193,7 @@ function findReferencePython(): Found {
   const own = environmentTool('KOINE_REFERENCE_PYTHON');
   if (own) return { path: own, source: 'environment' };
   const { folder, link } = referenceFolders();
-  return existsSync(join(folder, '.koine-complete'))
+  return existsSync(completeMark(folder))
     ? { path: join(link, 'bin/python'), source: 'cache' }
     : { path: null, source: 'missing' };
 }
@@ -306,14 +299,16 @@ function pointLink(link: string, target: string): void {
   renameSync(draft, link);
 }
 
-function environmentTool(variable: string): string | null {
+/** The executable that an environment variable names, or null. @throws Error if it names none */
+export function environmentTool(variable: string): string | null {
   const path = process.env[variable];
   if (!path) return null;
   if (!isExecutable(path)) throw new Error(`${variable} is '${path}', which is no executable file`);
   return path;
 }
 
-function which(name: string): string | null {
+/** The first executable of a name on PATH, or null. */
+export function which(name: string): string | null {
   const folders = (process.env.PATH ?? '').split(delimiter).filter(Boolean);
   return folders.map((folder) => join(folder, name)).find(isExecutable) ?? null;
 }
