@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
         entry = json.loads(options.entry.read_text(encoding="utf-8")) if options.entry else {}
         progress = lambda line: say({"progress": line})  # noqa: E731
         progress("loading weights")
-        request = Request(options.official, options.checkpoint, options.layer, settings, progress)
+        request = Request(options.official, options.checkpoint, options.layer, settings, progress, entry.get("weights_sha256"))
         say({"done": harness.export(options.family, request, options.id, entry, options.structures, options.output)})
         return 0
     except ExportError as error:
@@ -88,8 +88,8 @@ def _pair(text: str) -> tuple[str, str]:
 def _must_exist(option: str, path: Path | None) -> None:
     from .family import ExportError
 
-    if path is not None and not path.is_file():
-        raise ExportError("weights_unavailable", f"{option}: there is no file {path}", "check the path")
+    if path is not None and not path.exists():  # a checkpoint may be a folder
+        raise ExportError("weights_unavailable", f"{option}: there is no {path}", "check the path")
 
 
 if __name__ == "__main__":
