@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import onnx
 
-from .family import INPUTS, Facts
+from .family import INPUTS, Facts, sha256
 from .onnxgraph import OPSET
 from .parity import Parity
 
@@ -21,12 +20,6 @@ class Invariance:
 
     rotation: float
     inversion: float
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def card(

@@ -25,6 +25,8 @@ bond_to_edge         int64 [n_bonds]        either edge of each bond
 angle_index          int64 [2, n_angles]    ordered pairs of different edges with one centre, both within the angle cutoff
 ===================  =====================  =================================================================================
 
+A family calls ``request.checked(path)`` on the weights file before it reads it.
+
 Outputs: ``node_embedding`` float32 [n_atoms, d], first; then, where the potential has one, ``node_energy`` float32 [n_atoms],
 whose sum over a structure is the total energy in eV, offsets included.
 
@@ -34,6 +36,7 @@ can mend are raised as ``ExportError``.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,6 +66,12 @@ INPUTS: Mapping[str, tuple[str, tuple[int | str, ...]]] = {
 ErrorCode = Literal["weights_unavailable", "unsupported_layer", "bad_checkpoint", "parity_failed", "export_failed"]
 
 
+def sha256(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 class ExportError(Exception):
     """A failure with a stable code, what happened, and what the user can do about it."""
 
@@ -87,6 +96,23 @@ class Request:
     settings: Mapping[str, str] = field(default_factory=dict)
     #: Says on stdout what happens, one line at a time.
     progress: Callable[[str], None] = lambda line: None
+    #: SHA-256 that the catalog pins for the weights, if it does.
+    pinned_sha256: str | None = None
+
+    def checked(self, weights: Path) -> Path:
+        """
+        Says the SHA-256 of a weights file and compares it with the pinned one. To be called before the file is read: a
+        pickled checkpoint runs code of its own.
+        """
+        digest = sha256(weights)
+        self.progress(f"{weights.name}: SHA-256 {digest}")
+        if self.pinned_sha256 not in (None, digest):
+            raise ExportError(
+                "bad_checkpoint",
+                f"{weights.name} has SHA-256 {digest}, but the catalog pins {self.pinned_sha256}",
+                "delete the file and download it again; if its authors replaced it, add it as a model of your own with --checkpoint",
+            )
+        return weights
 
     def setting(self, name: str, allowed: Sequence[str] | None = None) -> str | None:
         """Value of a setting, or None. Raises ``ExportError`` if it is not among ``allowed``."""

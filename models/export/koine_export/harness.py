@@ -132,7 +132,6 @@ def export(
     Returns a summary. Raises ``ExportError``; then the folder holds no card.
     """
     loaded = family(name).load(request)
-    _check_digest(loaded.facts, entry)
     report = measure(loaded, read_atoms(structures), request.progress)
     limits = gates or (Gates() if loaded.facts.tolerance is None else Gates(max=loaded.facts.tolerance))
     failures = report.parity.failures(limits)
@@ -186,18 +185,6 @@ def write_folder(output: Path, report: Report, written: Mapping[str, Any]) -> No
     aside = output / ".card.json"
     aside.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
     os.replace(aside, output / "card.json")
-
-
-def _check_digest(facts: Facts, entry: Mapping[str, Any]) -> None:
-    from .card import sha256
-
-    pinned = entry.get("weights_sha256")
-    if pinned and facts.weights_file and (found := sha256(facts.weights_file)) != pinned:
-        raise ExportError(
-            "bad_checkpoint",
-            f"{facts.weights_file.name} has SHA-256 {found}, but the catalog pins {pinned}",
-            "delete the file and download it again; if its authors replaced it, add it as a model of your own with --checkpoint",
-        )
 
 
 def _invariance(encoder: Encoder, structures: Sequence[Structure], facts: Facts) -> Invariance:
