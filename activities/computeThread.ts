@@ -29,9 +29,12 @@ import { structureHash } from '../structures/hash.js';
 import { findSymmetry } from '../structures/symmetry.js';
 import type { Structure } from '../structures/structure.js';
 import { atomIds } from './atomIds.js';
+import { diagnosticTasks } from './diagnosticTasks.js';
 import { contentDigest } from './sharding.js';
 
 const tasks = {
+  ...diagnosticTasks,
+
   /** What the snapshot derives from each structure. */
   describe: (structures: Structure[]) =>
     structures.map((structure) => ({

@@ -1,4 +1,5 @@
 import type { RunSpec } from '../config/runSpec.js';
+import type { DiagnosticStage } from '../config/names.js';
 import { emptyTally, type Tally } from '../config/tally.js';
 import type { ModelIdentity } from '../datasets/claim.js';
 import type { PartEntry } from '../datasets/manifest.js';
@@ -7,9 +8,9 @@ import type { QuarantineRow } from '../datasets/tables/quarantine.js';
 // What activities pass to each other through the object store: small JSON documents, addressed by digest. Workflows carry
 // their keys only. Key order does not matter: they are written as canonical JSON.
 
-/** The stages that fan out over shards, source units or pairs. */
+/** The stages that fan out over shards, source units, pairs or models. */
 export type FanOutStage =
-  'read' | 'embed' | 'statistics' | 'summarise' | 'nominate' | 'project' | 'similarity' | 'transport';
+  'read' | 'embed' | 'statistics' | 'summarise' | 'nominate' | 'project' | 'similarity' | 'transport' | DiagnosticStage;
 /** Every stage of a run, in the order in which it passes them. */
 export type StageName = FanOutStage | 'snapshot' | 'plan' | 'basis' | 'publish';
 
@@ -82,6 +83,10 @@ export interface PlannedModel {
   card_sha256: string;
   dim: number;
   licence: string;
+  /** Models that share it count once in averages over models. */
+  lineage: string;
+  /** What it is a control for, if it is one. */
+  control: string | null;
   identity: ModelIdentity;
 }
 
@@ -90,6 +95,8 @@ export interface PlanDocument {
   spec: RunSpec;
   snapshot: SnapshotDocument;
   models: PlannedModel[];
+  /** Labels of the structures by name, as documents that map material ids to numbers. */
+  labels: { name: string; document: string }[];
 }
 
 /** Where the fitting of a basis stands: passed from pass to pass by key. */
@@ -131,6 +138,8 @@ export interface PlanSummary {
   pinnedBasis: string | null;
   /** The basis is fitted from statistics and clustering passes. */
   basisPasses: boolean;
+  /** Diagnostics that are switched on, in order, with the number of their items. */
+  diagnostics: { stage: DiagnosticStage; items: number }[];
   limit: number;
 }
 
@@ -154,6 +163,10 @@ export interface RunSummary {
     wall_seconds: number;
   }[];
   pairs: { computed: number; reused: number };
+  /** Items of the diagnostics: models, pairs, shards. */
+  diagnostics: { computed: number; reused: number };
+  /** What should be known before the results are used. */
+  warnings: string[];
   /** Share of inference-thread time spent inside `session.run`; null when nothing was inferred. */
   inference_share: number | null;
   manifest: string;

@@ -17,6 +17,8 @@ export interface EmbedReceipt {
   outputs: { embeddings: PartEntry | null; moments: PartEntry | null };
   structures: number;
   atoms: number;
+  /** Total energy of each embedded structure in eV, in the order of the part; null where the model gives none. */
+  energies: number[] | null;
   quarantine: QuarantineRow[];
 }
 
@@ -37,7 +39,7 @@ export function embedStage(runs: Runs) {
       const shard = await runs.shard(run, snapshot, item);
       const key = embedKey(shard, planned.identity);
       const partKey = (sha256: string) => keys.embeddingsPart(snapshot, planned.id, item, sha256);
-      const known = await findReceipt<EmbedReceipt>(store, 'embed', key, work);
+      const known = await findEmbedding(runs, run, plan, planned.id, item, work);
       if (known) {
         const { embeddings } = known.outputs;
         if (embeddings) await placePart(store, embeddings, partKey(embeddings.sha256), work);
@@ -66,6 +68,7 @@ export function embedStage(runs: Runs) {
         outputs: { embeddings: null, moments: null },
         structures: accepted.length,
         atoms: result.embedding.length / result.dim,
+        energies: result.energies && Array.from(result.energies),
         quarantine,
       };
       if (accepted.length > 0) {
@@ -116,7 +119,9 @@ export async function findEmbedding(
 ): Promise<EmbedReceipt | undefined> {
   const shard = await runs.shard(run, plan.snapshot.snapshot, index);
   const key = embedKey(shard, runs.planned(plan, model).identity);
-  return findReceipt<EmbedReceipt>(runs.store(run), 'embed', key, work);
+  const receipt = await findReceipt<EmbedReceipt>(runs.store(run), 'embed', key, work);
+  // Receipts of before energies were kept have none; their shards are embedded again, to the same bytes.
+  return receipt?.energies === undefined ? undefined : receipt;
 }
 
 /** The receipt of an embedded shard, with its part under the leaf of this run's snapshot. @throws when there is none */

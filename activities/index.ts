@@ -1,6 +1,7 @@
 import { addTally, emptyTally } from '../config/tally.js';
 import { basisStage } from './basis.js';
 import { embedStage } from './embed.js';
+import { diagnosticStages } from './diagnostics.js';
 import type { RangeTask, Tally } from './documents.js';
 import { asFailure } from './failures.js';
 import { withHeartbeat, type Work } from './heartbeat.js';
@@ -36,6 +37,7 @@ export function createStages(dependencies: ActivityDependencies) {
     ...projectStage(runs),
     ...similarityStage(runs, samples),
     ...transportStage(runs, samples),
+    ...diagnosticStages(runs),
     ...publishStage(runs),
   };
   return {

@@ -3,6 +3,7 @@ import { DEFAULT_BUDGETS } from '../models/graphBatch.js';
 import { encodingContract } from '../models/card.js';
 import { ENCODER_VERSION } from '../models/inferencePool.js';
 import { digestJson } from '../datasets/digest.js';
+import { plannedDiagnostics } from './diagnostics.js';
 import type { PlanDocument, PlannedModel, PlanSummary, RunRef } from './documents.js';
 import { anchorCount, pinnedBasis, referenceModel } from './namedBasis.js';
 import type { Work } from './heartbeat.js';
@@ -19,7 +20,7 @@ export function planStage(runs: Runs) {
       for (const { id, identity } of models)
         await claimModel(store, snapshot, id, identity, { replace, signal: work.signal });
 
-      const plan: PlanDocument = { spec, snapshot: await runs.snapshot(run, snapshot), models };
+      const plan: PlanDocument = { spec, snapshot: await runs.snapshot(run, snapshot), models, labels: [] };
       return {
         document: await runs.write(run, 'plans', plan),
         models: models.map(({ id }) => id),
@@ -29,6 +30,7 @@ export function planStage(runs: Runs) {
         referenceModel: referenceModel(spec),
         pinnedBasis: await pinnedBasis(runs, run, work),
         basisPasses: spec.basis.method === 'direct' && !spec.basis.extend,
+        diagnostics: plannedDiagnostics(runs, plan),
         limit: spec.limits.quarantine_fraction,
       };
     },
@@ -49,6 +51,8 @@ async function planModels(runs: Runs, run: RunRef): Promise<PlannedModel[]> {
         card_sha256: cardSha256,
         dim: card.embedding.dim,
         licence: card.licence,
+        lineage: card.lineage,
+        control: card.control,
         identity: {
           onnx_sha256: onnxSha256,
           contract_sha256: digestJson(encodingContract(card)),

@@ -3,7 +3,8 @@ import { findReceipt } from '../datasets/receipts.js';
 import { findEmbedding } from './embed.js';
 import type { Work } from './heartbeat.js';
 import { planStage } from './plan.js';
-import { collectParts, projectedShards } from './project.js';
+import { cachedDiagnostics } from './diagnostics.js';
+import { collectParts, projectedShards, projectStage } from './project.js';
 import { pairKey, pairNames } from './pairs.js';
 import type { ModelParts, PlanDocument, RunRef } from './documents.js';
 import type { Runs } from './runs.js';
@@ -25,6 +26,8 @@ export interface RunPreview {
   shards: number;
   models: { id: string; embed: Cached & { because: string }; project: Cached }[];
   pairs: Cached;
+  /** Items of the diagnostics: models, pairs, shards. */
+  diagnostics: Cached;
   basis: { digest: string | null; why: string };
 }
 
@@ -74,6 +77,15 @@ export async function previewRun(
     );
     if (found.every(Boolean)) pairs.cached++;
   }
+  const items = summary.diagnostics.filter(({ stage }) => stage !== 'pool');
+  const diagnostics = {
+    total: items.reduce((sum, { items: count }) => sum + count, 0),
+    cached: 0,
+  };
+  if (basis && collected.size === models.length) {
+    for (const { id } of models) await projectStage(runs).collectModel(run, basis, id, work);
+    diagnostics.cached = await cachedDiagnostics(runs, { run, plan, basis, work });
+  }
   return {
     snapshot: snapshot.snapshot,
     structures: snapshot.structures,
@@ -81,6 +93,7 @@ export async function previewRun(
     shards: summary.shards,
     models,
     pairs,
+    diagnostics,
     basis: { digest: basis, why: whyBasis(spec, basis) },
   };
 }

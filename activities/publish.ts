@@ -9,6 +9,7 @@ import type { ObjectEntry, PartEntry, TableContent } from '../datasets/manifest.
 import { findReceipt } from '../datasets/receipts.js';
 import { schemaOf } from '../datasets/tables/schemas.js';
 import { quarantineTable, type QuarantineRow } from '../datasets/tables/quarantine.js';
+import { publishedDiagnostics, warningsOf } from './diagnostics.js';
 import type { ModelParts, PlanDocument, RunFailure, RunRef, RunSummary } from './documents.js';
 import { embedReceipt } from './embed.js';
 import type { Work } from './heartbeat.js';
@@ -25,13 +26,14 @@ const RECORDED_ROWS = 1000;
 export function publishStage(runs: Runs) {
   return {
     /** Writes the quarantine, the manifest, the marks of the leaves and the pointer. */
-    async publish(run: RunRef, basis: string, work: Work): Promise<{ manifest: string }> {
+    async publish(run: RunRef, basis: string, work: Work): Promise<{ manifest: string; warnings: string[] }> {
       const plan = await runs.plan(run);
       const { spec, snapshot } = plan;
       const store = runs.store(run);
       const models: ModelParts[] = [];
       for (const { id } of plan.models) models.push(await modelParts(runs, run, basis, id, work));
       const document = await runs.basis(run, basis);
+      const diagnostics = await publishedDiagnostics(runs, { run, plan, basis, work });
 
       const quarantined =
         (await readJson<QuarantineRow[]>(store, keys.snapshotRejections(snapshot.snapshot), work)) ?? [];
@@ -64,6 +66,7 @@ export function publishStage(runs: Runs) {
         ),
         tableOf('quarantine', quarantine),
         ...(await pairTables(runs, run, plan, basis, models, work)),
+        ...diagnostics.map(({ table, parts }) => tableOf(table, parts)),
       ];
       const record = await documentEntry(runs, run, keys.basisRecord(basis), work);
       const pinned: PinnedBasis = {
@@ -79,7 +82,12 @@ export function publishStage(runs: Runs) {
           snapshot: snapshot.snapshot,
           basis: { ...pinned, centre: document.centre },
           inputs: { models: plan.models.map(({ id, card_sha256, identity }) => ({ id, card_sha256, ...identity })) },
-          params: { shards: spec.shards, similarity: spec.similarity, transport: spec.transport },
+          params: {
+            shards: spec.shards,
+            similarity: spec.similarity,
+            transport: spec.transport,
+            diagnostics: spec.diagnostics,
+          },
           counts: snapshotCounts(plan),
           documents: [record],
           tables,
@@ -104,7 +112,7 @@ export function publishStage(runs: Runs) {
       };
       await putIfChanged(store, keys.CARD, Buffer.from(datasetCard(content), 'utf8'), work);
       await putIfChanged(store, keys.CROISSANT, croissant(content), work);
-      return { manifest };
+      return { manifest, warnings: await warningsOf(runs, run, diagnostics, work) };
     },
 
     /** Keeps how a run went: times, versions and costs, which are no content and so in no manifest. */

@@ -6,7 +6,7 @@ const SHOWN_ROWS = 5;
 
 /** A finished run in words: a table of models, the pairs, the cost, and how to open what it wrote. */
 export function describeSummary(summary: RunSummary): string[] {
-  const { models, pairs, snapshot, basis, output } = summary;
+  const { models, pairs, diagnostics, snapshot, basis, output } = summary;
   const folder = output.replace(/^file:\/\//, '');
   const refused = summary.quarantined > 0 ? `, ${formatCount(summary.quarantined)} quarantined` : '';
   return [
@@ -27,6 +27,8 @@ export function describeSummary(summary: RunSummary): string[] {
     ),
     '',
     `pairs: ${formatCount(pairs.computed)} computed, ${formatCount(pairs.reused)} reused`,
+    `diagnostics: ${formatCount(diagnostics.computed)} computed, ${formatCount(diagnostics.reused)} reused`,
+    ...summary.warnings.map((warning) => `warning: ${warning}`),
     summary.inference_share === null
       ? 'inference: nothing to do, every shard was there'
       : `inference: ${formatShare(summary.inference_share)} of the inference threads' time was spent inside session.run`,

@@ -31,6 +31,13 @@ export function partName(index: number, sha256: string): string {
   return `part-${String(index).padStart(5, '0')}-${shortId(sha256)}.parquet`;
 }
 
+/** Shard number in the name of a part, see {@link partName}. @throws RangeError where the key is of no part */
+export function shardOf(key: string): number {
+  const shard = /part-(\d+)-[0-9a-f]+\.parquet$/.exec(key)?.[1];
+  if (shard === undefined) throw new RangeError(`datasets: '${key}' is the key of no part`);
+  return Number(shard);
+}
+
 /** The folder of a key, ending in '/'. */
 export function leafOf(key: string): string {
   return key.slice(0, key.lastIndexOf('/') + 1);

@@ -1,5 +1,5 @@
 import { symmetricEigen } from './eigen.js';
-import { type Matrix, finiteFloat64 } from './matrix.js';
+import { columnMeans, type Matrix, finiteFloat64 } from './matrix.js';
 import type { Moments } from './moments.js';
 import { PairwiseDistances, squaredDistance } from './pairwise.js';
 
@@ -85,4 +85,28 @@ export async function twoNearestNeighbourDimension(x: Matrix): Promise<number> {
     along += logRatios[i] * logRatios[i];
   }
   return across / along;
+}
+
+/**
+ * Share of the variance of x [n, d] that lies between groups of rows (elements): 0 when all groups have one mean, 1 when rows of a group are
+ * equal.
+ * @returns null where all rows are equal
+ */
+export function groupShare(x: Matrix, groups: ArrayLike<number>): number | null {
+  const { data, rows, columns } = finiteFloat64(x, 'sample');
+  const mean = columnMeans(x);
+  const members = new Map<number, { sum: Float64Array; count: number }>();
+  let total = 0;
+  for (let row = 0, at = 0; row < rows; row++) {
+    const group = members.get(groups[row]) ?? { sum: new Float64Array(columns), count: 0 };
+    members.set(groups[row], group);
+    group.count++;
+    for (let c = 0; c < columns; c++, at++) {
+      group.sum[c] += data[at] - mean[c];
+      total += (data[at] - mean[c]) ** 2;
+    }
+  }
+  let between = 0;
+  for (const { sum, count } of members.values()) between += sum.reduce((a, value) => a + value * value, 0) / count;
+  return total === 0 ? null : Math.min(1, between / total);
 }

@@ -43,7 +43,8 @@ interface ModelCost {
 }
 
 /**
- * One alignment run, stage by stage: snapshot, plan, embed, basis, anchor vectors and projection, similarity, transport, publish.
+ * One alignment run, stage by stage: snapshot, plan, embed, basis, anchor vectors and projection, similarity, transport,
+ * diagnostics, publish.
  * History: a dozen events a stage and model; every fan-out is a child. Cancel: reaches children and activities, which end
  * first. However a run ends, its record says so.
  */
@@ -102,9 +103,19 @@ export async function alignDatabase(input: AlignInput): Promise<RunSummary> {
     await stages.enter('transport');
     const transport = await stages.map(run, 'transport', null, plan.pairs, basis);
 
+    // --- diagnostics
+    const diagnostics = { computed: 0, reused: 0 };
+    for (const { stage, items } of plan.diagnostics) {
+      await stages.enter(stage);
+      const { done, reused } = await stages.map(run, stage, null, items, basis);
+      if (stage === 'pool') continue; // gathers for the others; no table comes of it
+      diagnostics.computed += done - reused;
+      diagnostics.reused += reused;
+    }
+
     // --- publish
     await stages.enter('publish');
-    const { manifest } = await heavy.publish(run, basis);
+    const { manifest, warnings } = await heavy.publish(run, basis);
     const reused = Math.min(similarity.reused, transport.reused);
     const summary: RunSummary = {
       ...summarise(snapshot, plan, costs),
@@ -113,6 +124,8 @@ export async function alignDatabase(input: AlignInput): Promise<RunSummary> {
       status: 'done',
       basis,
       pairs: { computed: plan.pairs - reused, reused },
+      diagnostics,
+      warnings,
       manifest,
       output: input.output,
       wall_seconds: seconds(Date.now() - started),

@@ -30,6 +30,8 @@ const ITEMS: Record<FanOutStage, string> = {
   project: 'shards',
   similarity: 'pairs',
   transport: 'pairs',
+  pool: 'models',
+  spaces: 'models',
 };
 
 /** The fan-outs of one run, with what an operator sees of them and can do to them. Make one before the first await. */

@@ -19,7 +19,7 @@ export async function plan(context: Context, specFile: string, options: PlanOpti
     context.console.answer(JSON.stringify(preview));
     return EXIT.done;
   }
-  const { models, pairs, basis } = preview;
+  const { models, pairs, diagnostics, basis } = preview;
   const work = ({ total, cached }: { total: number; cached: number }) =>
     `${formatCount(total - cached)} of ${formatCount(total)}`;
   const lines = [
@@ -33,6 +33,7 @@ export async function plan(context: Context, specFile: string, options: PlanOpti
     ),
     '',
     `pairs to compute: ${work(pairs)}`,
+    `diagnostics to compute: ${work(diagnostics)}`,
     `nothing was changed; start it with: koine run ${specFile}`,
   ];
   for (const line of lines) context.console.answer(line);

@@ -1,0 +1,162 @@
+import { anchorQuality, gramConditioning } from '../latent/anchorQuality.js';
+import { farthestPoints, kMeansPlusPlus, lowestRankedByElement, stratifiedAnchors } from '../latent/anchorPolicies.js';
+import { matrix, takeRows, type Matrix } from '../latent/matrix.js';
+import { decodeMoments, momentsOf } from '../latent/moments.js';
+import { applyDirectProjection, fitDirectProjection } from '../latent/pca.js';
+import { seededRandom, shuffle } from '../latent/random.js';
+import { hubness, nearestNeighbours } from '../latent/similarity/neighbours.js';
+import { finiteFloat64 } from '../latent/matrix.js';
+import {
+  ANISOTROPY_WARNING,
+  groupShare,
+  spaceDiagnostics,
+  twoNearestNeighbourDimension,
+  type SpaceDiagnostics,
+} from '../latent/spaceDiagnostics.js';
+
+/** Nearest neighbours of hubness, as similarity has them. */
+const HUB_NEIGHBOURS = 10;
+
+/** The tasks of diagnostics for the compute threads. */
+export const diagnosticTasks = {
+  /** Figures of a model's spaces and anchors from its moments and a sample: embeddings [n, d], coordinates [n, K]. */
+  diagnoseSpaces: async (task: {
+    moments: Uint8Array;
+    embeddings: Float32Array;
+    coordinates: Float32Array;
+    atomicNumbers: Int32Array;
+    /** [K, d] */
+    anchors: Float32Array;
+    /** [K] */
+    anchorElements: Int32Array;
+    seed: number;
+  }) => {
+    const n = task.atomicNumbers.length;
+    const moments = decodeMoments(task.moments);
+    const embeddings = matrix(task.embeddings, n, moments.dim);
+    const coordinates = matrix(task.coordinates, n, task.anchorElements.length);
+    const ofCoordinates = await momentsOf(task.coordinates, n, coordinates.columns);
+    return {
+      spaces: {
+        embeddings: await figures(spaceDiagnostics(moments), embeddings, task.atomicNumbers),
+        coordinates: await figures(spaceDiagnostics(ofCoordinates), coordinates, task.atomicNumbers),
+      },
+      anchors: await qualities(task, embeddings),
+    };
+  },
+};
+
+async function figures(space: SpaceDiagnostics, sample: Matrix, atomicNumbers: Int32Array) {
+  const k = HUB_NEIGHBOURS;
+  return {
+    dim: space.dim,
+    n: space.n,
+    mean_cosine: space.meanCosine,
+    mean_share: space.meanShare,
+    effective_rank: space.effectiveRank,
+    mean_norm: space.meanNorm,
+    norm_deviation: space.normDeviation,
+    intrinsic_dimension: await dimensionOf(sample),
+    element_share: groupShare(sample, atomicNumbers),
+    hubness:
+      sample.rows >= k + 2 ? hubness(await nearestNeighbours(finiteFloat64(sample, 'sample'), k, 'euclidean')) : null,
+    warning: warningOf(space),
+  };
+}
+
+async function dimensionOf(sample: Matrix): Promise<number | null> {
+  try {
+    return await twoNearestNeighbourDimension(sample);
+  } catch (error) {
+    if (error instanceof RangeError && /needs 3/.test(error.message)) return null;
+    throw error;
+  }
+}
+
+/** What METHOD.md 3 and 8 warn of. */
+function warningOf({ meanCosine, meanShare, effectiveRank, dim }: SpaceDiagnostics): string | null {
+  if (meanCosine > ANISOTROPY_WARNING)
+    return (
+      `two atoms have a cosine of ${meanCosine.toFixed(2)} on average and the mean is ${Math.round(100 * meanShare)} % of the ` +
+      `second moment: cosines hardly tell atoms apart; set coordinates.centre to anchors`
+    );
+  if (effectiveRank < 3 && dim > 3)
+    return `the variance lies in ${effectiveRank.toFixed(1)} of ${dim} directions: neighbours say little`;
+  return null;
+}
+
+/** Figures of the anchors, and of as many by other policies from the sample, in the space in which DIRECT clusters. */
+async function qualities(
+  task: {
+    moments: Uint8Array;
+    atomicNumbers: Int32Array;
+    anchors: Float32Array;
+    anchorElements: Int32Array;
+    seed: number;
+  },
+  sample: Matrix<Float32Array>,
+) {
+  const k = task.anchorElements.length;
+  const [n, d] = [sample.rows, sample.columns];
+  const together = new Float32Array((n + k) * d);
+  together.set(sample.data);
+  together.set(task.anchors, n * d);
+  const rows = matrix(together, n + k, d);
+  const elements = Int32Array.from([...task.atomicNumbers, ...task.anchorElements]);
+  const projected = await clusteringSpace(task.moments, rows);
+  const sets: [string, ArrayLike<number>][] = [['basis', Int32Array.from({ length: k }, (_, anchor) => n + anchor)]];
+  if (n >= k) sets.push(...policies(sample, task.atomicNumbers, k, task.seed));
+  const found: { policy: string; metric: string; value: number; n: number }[] = [];
+  for (const [policy, anchors] of sets) {
+    const add = (metric: string, value: number) => found.push({ policy, metric, value, n: n + k });
+    if (projected) {
+      const quality = anchorQuality(projected, anchors, elements);
+      add('coverage', quality.coverage);
+      add('mean_distance', quality.meanDistance);
+      add('worst_distance', quality.worstDistance);
+    }
+    add('elements_hit', new Set(Array.from(anchors, (row) => elements[row])).size);
+    add('elements', new Set(elements).size);
+    const gram = await gramConditioning(takeRows(rows, anchors));
+    add('gram_condition', gram.condition);
+    add('gram_effective_rank', gram.effectiveRank);
+  }
+  return found;
+}
+
+/** Rows scaled and projected as DIRECT does; undefined where all embeddings are equal, which have no such space. */
+async function clusteringSpace(moments: Uint8Array, rows: Matrix): Promise<Matrix | undefined> {
+  try {
+    const projection = fitDirectProjection(decodeMoments(moments));
+    return matrix(await applyDirectProjection(projection, rows.data, rows.rows), rows.rows, projection.p);
+  } catch (error) {
+    if (error instanceof RangeError && /all rows are equal|at least 2 rows/.test(error.message)) return undefined;
+    throw error;
+  }
+}
+
+function policies(
+  sample: Matrix<Float32Array>,
+  atomicNumbers: Int32Array,
+  k: number,
+  seed: number,
+): [string, ArrayLike<number>][] {
+  const units = matrix(Float64Array.from(sample.data), sample.rows, sample.columns);
+  for (let row = 0; row < units.rows; row++) {
+    const vector = units.data.subarray(row * units.columns, (row + 1) * units.columns);
+    const norm = Math.hypot(...vector);
+    for (let c = 0; c < vector.length; c++) vector[c] /= norm;
+  }
+  const order = shuffle(
+    Int32Array.from({ length: sample.rows }, (_, row) => row),
+    seededRandom(seed),
+  );
+  const ids = { materialIds: Array.from(order, String), atomIndices: new Int32Array(sample.rows) };
+  const stratified = stratifiedAnchors([lowestRankedByElement(ids, atomicNumbers, k, seed)], k);
+  return [
+    ['random', order.slice(0, k)],
+    ['element-stratified', stratified.map(({ row }) => row)],
+    ['kmeans++', kMeansPlusPlus(units, k, seed)],
+    ['farthest-point', farthestPoints(units, k)],
+  ];
+}
