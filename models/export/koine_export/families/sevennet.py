@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from ..crystals import Structure
 
+SCALAR = Irrep("0e")
+
 #: Rows of the tables over atomic numbers.
 ROWS = 120
 
@@ -144,7 +146,7 @@ def _native(checkpoint, layer: int, modality: str | None) -> Callable[[Sequence[
         model.key_grad = None
         seen: list[Tensor] = []
         gate = model._modules[f"{layer}_equivariant_gate"]
-        scalars = sum(multiplicity for multiplicity, irrep in gate.gate.irreps_out if irrep == "0e")
+        scalars = sum(multiplicity for multiplicity, irrep in gate.gate.irreps_out if irrep == SCALAR)
         gate.register_forward_hook(lambda module, arguments, data: seen.append(data["x"][:, :scalars].clone()))
         for module in model:
             if isinstance(module, OnehotEmbedding):  # it casts to float32, whatever the model's precision
@@ -191,7 +193,7 @@ class SevenNet(nn.Module):
         for key in self.couplings:
             self.register_buffer(key.name, key.matrix(self.edges.lmax))
         irreps = modules[f"{layer}_equivariant_gate"].gate.irreps_out
-        self.invariant = [index for index, (_, irrep) in enumerate(irreps) if irrep == "0e"]
+        self.invariant = [index for index, (_, irrep) in enumerate(irreps) if irrep == SCALAR]
         self.dim = sum(irreps[index].mul for index in self.invariant)
         last = f"{layer + 1}_equivariant_gate" not in modules
         self.readout = Readout(modules, elements, modal) if last else None
