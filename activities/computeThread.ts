@@ -22,7 +22,6 @@ import type { AtomId } from '../latent/atomId.js';
 import { cosinesToAnchors, meanRow, structureMeans } from '../latent/project.js';
 import { farthestPoints, kMeansPlusPlus } from '../latent/anchorPolicies.js';
 import { matrix } from '../latent/matrix.js';
-import { comparePair } from '../latent/similarity/comparePair.js';
 import { solvePair } from '../latent/transport/solvePair.js';
 import { reducedFormula } from '../structures/formula.js';
 import { structureHash } from '../structures/hash.js';
@@ -31,9 +30,11 @@ import type { Structure } from '../structures/structure.js';
 import { atomIds } from './atomIds.js';
 import { diagnosticTasks } from './diagnosticTasks.js';
 import { contentDigest } from './sharding.js';
+import { similarityTasks } from './similarityTasks.js';
 
 const tasks = {
   ...diagnosticTasks,
+  ...similarityTasks,
 
   /** What the snapshot derives from each structure. */
   describe: (structures: Structure[]) =>
@@ -104,20 +105,6 @@ const tasks = {
     return task.method === 'farthest-point'
       ? farthestPoints(units, task.anchors, task.given)
       : kMeansPlusPlus(units, task.anchors, task.seed);
-  },
-
-  /** One draw of all similarity metrics between paired samples x [n, xDim] and y [n, yDim]. */
-  comparePair: (task: {
-    x: Float32Array;
-    y: Float32Array;
-    xDim: number;
-    yDim: number;
-    neighbours: number;
-    seed: number;
-  }) => {
-    const n = task.x.length / task.xDim;
-    const { neighbours, seed } = task;
-    return comparePair(matrix(task.x, n, task.xDim), matrix(task.y, n, task.yDim), { neighbours, seed });
   },
 
   /** Cosines of x [n, dim] to the anchors [K, dim], and their means over structures. */

@@ -2,6 +2,7 @@ import type { RunSpec } from '../config/runSpec.js';
 import type { DiagnosticStage } from '../config/names.js';
 import { emptyTally, type Tally } from '../config/tally.js';
 import type { ModelIdentity } from '../datasets/claim.js';
+import type { SimilarityHeadline } from '../datasets/headline.js';
 import type { PartEntry } from '../datasets/manifest.js';
 import type { QuarantineRow } from '../datasets/tables/quarantine.js';
 
@@ -95,6 +96,8 @@ export interface PlanDocument {
   spec: RunSpec;
   snapshot: SnapshotDocument;
   models: PlannedModel[];
+  /** sha256 of the rows that `similarity.rows` lists; null where rows are drawn. */
+  listed_rows: string | null;
   /** Labels of the structures by name, as documents that map material ids to numbers. */
   labels: { name: string; document: string }[];
 }
@@ -165,6 +168,8 @@ export interface RunSummary {
   pairs: { computed: number; reused: number };
   /** Items of the diagnostics: models, pairs, shards. */
   diagnostics: { computed: number; reused: number };
+  /** The headline of similarity. */
+  similarity: SimilarityHeadline;
   /** What should be known before the results are used. */
   warnings: string[];
   /** Share of inference-thread time spent inside `session.run`; null when nothing was inferred. */

@@ -5,7 +5,9 @@ import { ENCODER_VERSION } from '../models/inferencePool.js';
 import { digestJson } from '../datasets/digest.js';
 import { plannedDiagnostics } from './diagnostics.js';
 import type { PlanDocument, PlannedModel, PlanSummary, RunRef } from './documents.js';
+import { keepListedRows } from './listedRows.js';
 import { anchorCount, pinnedBasis, referenceModel } from './namedBasis.js';
+import { storeLabels } from './labels.js';
 import type { Work } from './heartbeat.js';
 import type { Runs } from './runs.js';
 
@@ -20,7 +22,12 @@ export function planStage(runs: Runs) {
       for (const { id, identity } of models)
         await claimModel(store, snapshot, id, identity, { replace, signal: work.signal });
 
-      const plan: PlanDocument = { spec, snapshot: await runs.snapshot(run, snapshot), models, labels: [] };
+      const plan: PlanDocument = {
+        ...{ spec, snapshot: await runs.snapshot(run, snapshot), models },
+        ...{ listed_rows: null, labels: await storeLabels(runs, run) },
+      };
+      const { rows } = spec.similarity;
+      if (rows !== undefined) plan.listed_rows = await keepListedRows(runs, run, plan, rows, work);
       return {
         document: await runs.write(run, 'plans', plan),
         models: models.map(({ id }) => id),

@@ -4,6 +4,7 @@ import { canonicalJsonBytes } from '../datasets/canonicalJson.js';
 import { commitRun } from '../datasets/commit.js';
 import { sha256Hex } from '../datasets/digest.js';
 import { putIfChanged, readJson } from '../datasets/json.js';
+import { similarityHeadline, type PairScore, type SimilarityHeadline } from '../datasets/headline.js';
 import * as keys from '../datasets/keys.js';
 import type { ObjectEntry, PartEntry, TableContent } from '../datasets/manifest.js';
 import { findReceipt } from '../datasets/receipts.js';
@@ -22,17 +23,26 @@ import { transportParams, type TransportReceipt } from './transport.js';
 /** Quarantine rows that a failed run's record keeps; the counts keep all. */
 const RECORDED_ROWS = 1000;
 
+/** What a published run is told of. */
+export interface Published {
+  manifest: string;
+  similarity: SimilarityHeadline;
+  warnings: string[];
+}
+
 /** The publish stage: everything becomes visible at once, behind one manifest. */
 export function publishStage(runs: Runs) {
   return {
     /** Writes the quarantine, the manifest, the marks of the leaves and the pointer. */
-    async publish(run: RunRef, basis: string, work: Work): Promise<{ manifest: string; warnings: string[] }> {
+    async publish(run: RunRef, basis: string, work: Work): Promise<Published> {
       const plan = await runs.plan(run);
       const { spec, snapshot } = plan;
       const store = runs.store(run);
       const models: ModelParts[] = [];
       for (const { id } of plan.models) models.push(await modelParts(runs, run, basis, id, work));
       const document = await runs.basis(run, basis);
+      const pairs = await publishedPairs(runs, run, plan, basis, models, work);
+      const similarity = similarityHeadline(pairs.scores, plan.models);
       const diagnostics = await publishedDiagnostics(runs, { run, plan, basis, work });
 
       const quarantined =
@@ -65,7 +75,7 @@ export function publishStage(runs: Runs) {
           all((model) => model.structure_vectors),
         ),
         tableOf('quarantine', quarantine),
-        ...(await pairTables(runs, run, plan, basis, models, work)),
+        ...pairs.tables,
         ...diagnostics.map(({ table, parts }) => tableOf(table, parts)),
       ];
       const record = await documentEntry(runs, run, keys.basisRecord(basis), work);
@@ -102,6 +112,7 @@ export function publishStage(runs: Runs) {
         structures: snapshot.structures,
         atoms: snapshot.atoms,
         quarantined: countCodes(quarantined),
+        similarity,
         models: models.map(({ model, structures, atoms, quarantine: rows }) => {
           const { licence, dim } = runs.planned(plan, model);
           return { id: model, license: licence, dim, structures, atoms, quarantined: countCodes(rows) };
@@ -112,7 +123,8 @@ export function publishStage(runs: Runs) {
       };
       await putIfChanged(store, keys.CARD, Buffer.from(datasetCard(content), 'utf8'), work);
       await putIfChanged(store, keys.CROISSANT, croissant(content), work);
-      return { manifest, warnings: await warningsOf(runs, run, diagnostics, work) };
+      const warnings = [...pairs.notes, ...(await warningsOf(runs, run, diagnostics, work))];
+      return { manifest, similarity, warnings };
     },
 
     /** Keeps how a run went: times, versions and costs, which are no content and so in no manifest. */
@@ -172,7 +184,8 @@ async function putQuarantine(
   return runs.putPart(run, (sha) => keys.quarantinePart(snapshot, stage, of, 0, sha), bytes, rows.length, work);
 }
 
-async function pairTables(
+/** Tables and headline scores of all pairs, and why values are missing. */
+async function publishedPairs(
   runs: Runs,
   run: RunRef,
   plan: PlanDocument,
@@ -184,6 +197,8 @@ async function pairTables(
   const byName = new Map(models.map((model) => [model.model, model]));
   const similarity: SimilarityReceipt['outputs'][] = [];
   const transport: TransportReceipt['outputs'][] = [];
+  const scores: PairScore[] = [];
+  const notes: string[] = [];
   const receiptOf = async <R extends SimilarityReceipt | TransportReceipt>(
     stage: string,
     params: string,
@@ -192,11 +207,15 @@ async function pairTables(
     const [a, b] = pairNames(plan, item).map((name) => byName.get(name)!);
     const receipt = await findReceipt<R>(store, stage, pairKey(plan, basis, params, a, b), work);
     if (!receipt) throw new Error(`activities: ${stage} of ${a.model} and ${b.model} is missing`);
-    return receipt.outputs as R['outputs'];
+    return receipt;
   };
   for (let item = 0; item < (models.length * (models.length - 1)) / 2; item++) {
-    similarity.push(await receiptOf<SimilarityReceipt>('similarity', similarityParams(plan), item));
-    transport.push(await receiptOf<TransportReceipt>('transport', transportParams(plan), item));
+    const compared = await receiptOf<SimilarityReceipt>('similarity', similarityParams(plan), item);
+    similarity.push(compared.outputs);
+    if (compared.headline) scores.push(compared.headline);
+    const [a, b] = pairNames(plan, item);
+    notes.push(...compared.notes.map((note) => `similarity of ${a} and ${b}: ${note}`));
+    transport.push((await receiptOf<TransportReceipt>('transport', transportParams(plan), item)).outputs);
     work.beat({ pair: item });
   }
   const tables = (outputs: Record<string, PartEntry>[]) =>
@@ -206,7 +225,7 @@ async function pairTables(
         outputs.map((parts) => parts[table]),
       ),
     );
-  return [...tables(similarity), ...tables(transport)];
+  return { tables: [...tables(similarity), ...tables(transport)], scores, notes };
 }
 
 async function documentEntry(runs: Runs, run: RunRef, key: string, work: Work): Promise<ObjectEntry> {

@@ -62,6 +62,8 @@ export interface Sample {
   candidates: Candidates;
   /** [n] positions of the rows among the candidates. */
   positions: Int32Array;
+  /** [n] order in which the rows were taken, from 0: the rows of a smaller sample come before the others. */
+  places: Int32Array;
 }
 
 /** What choosing rows needs of a structure: one atom per symmetry orbit, and where its vectors lie. */
@@ -114,8 +116,8 @@ export class Samples {
         if (!excluded.has(candidates.atoms[atoms[place]].materialId)) places.push(place);
       if (places.length < sample && !candidates.complete) continue;
       const last = places.at(-1);
-      const positions = Int32Array.from(places, (place) => atoms[place]).sort();
-      return sampleOf(candidates, positions, last === undefined ? 0 : ranks[last] + 1);
+      const taken = Int32Array.from(places, (place) => atoms[place]);
+      return sampleOf(candidates, taken, last === undefined ? 0 : ranks[last] + 1);
     }
   }
 
@@ -141,14 +143,18 @@ export class Samples {
       if (source.length < sample && !candidates.complete) continue;
       const side = (taken: Int32Array) => {
         const rounds = taken.reduce((most, row) => Math.max(most, ranks[places[row]] + 1), 0);
-        return sampleOf(candidates, taken.map((row) => atoms[places[row]]).sort(), rounds);
+        return sampleOf(
+          candidates,
+          taken.map((row) => atoms[places[row]]),
+          rounds,
+        );
       };
       return [side(source), side(target)];
     }
   }
 
   /**
-   * Rows that a user names, less those of excluded structures, in the order of the snapshot.
+   * Rows that a user names, less those of excluded structures, in the order of the snapshot; taken in the order given.
    * @throws a final failure for an atom that the snapshot does not have, or one that is named twice
    */
   async listed(
@@ -170,9 +176,13 @@ export class Samples {
     const candidates = candidatesOf(index, atoms);
     if (candidates.atoms.length < atoms.length)
       throw invalidInput(`rows: ${atoms.length - candidates.atoms.length} atoms are named twice; name each once`);
-    const positions = Int32Array.from(candidates.atoms.keys());
-    const included = positions.filter((at) => !excluded.has(candidates.atoms[at].materialId));
-    return sampleOf(candidates, included, 0);
+    const positions = new Map(candidates.atoms.map((atom, position) => [nameOf(atom), position]));
+    const included = atoms.filter(({ materialId }) => !excluded.has(materialId));
+    return sampleOf(
+      candidates,
+      Int32Array.from(included, (atom) => positions.get(nameOf(atom))!),
+      0,
+    );
   }
 
   /** Vectors of sampled atoms, float32 [n, dim], in the order of the sample. @throws when an atom has none */
@@ -328,13 +338,17 @@ function candidatesOf(index: SnapshotIndex, atoms: readonly AtomId[]): Candidate
   };
 }
 
-function sampleOf(candidates: Candidates, positions: Int32Array, rounds: number): Sample {
+/** @param taken positions among the candidates, in the order in which they were taken */
+function sampleOf(candidates: Candidates, taken: Int32Array, rounds: number): Sample {
+  const places = Int32Array.from(taken.keys()).sort((a, b) => taken[a] - taken[b]);
+  const positions = places.map((place) => taken[place]);
   return {
     rows: Array.from(positions, (position) => candidates.atoms[position]),
     atomicNumbers: Int32Array.from(positions, (position) => candidates.atomicNumbers[position]),
     rounds,
     candidates,
     positions,
+    places,
   };
 }
 

@@ -1,8 +1,11 @@
+import type { SimilarityHeadline } from '../datasets/headline.js';
 import type { RunFailure, RunRecord, RunSummary } from './outcome.js';
 import { formatCount, formatSeconds, formatShare, formatTable } from './format.js';
 
 /** Quarantined structures named when they end a run; the record has more. */
 const SHOWN_ROWS = 5;
+/** Pairs of models listed; of more, the most alike ones and the least alike. */
+const SHOWN_PAIRS = 15;
 
 /** A finished run in words: a table of models, the pairs, the cost, and how to open what it wrote. */
 export function describeSummary(summary: RunSummary): string[] {
@@ -28,6 +31,8 @@ export function describeSummary(summary: RunSummary): string[] {
     '',
     `pairs: ${formatCount(pairs.computed)} computed, ${formatCount(pairs.reused)} reused`,
     `diagnostics: ${formatCount(diagnostics.computed)} computed, ${formatCount(diagnostics.reused)} reused`,
+    '',
+    ...describeSimilarity(summary.similarity),
     ...summary.warnings.map((warning) => `warning: ${warning}`),
     summary.inference_share === null
       ? 'inference: nothing to do, every shard was there'
@@ -39,6 +44,39 @@ export function describeSummary(summary: RunSummary): string[] {
     '  import polars as pl',
     `  embeddings = pl.read_parquet("${folder}/embeddings/snapshot=${snapshot}/model=${models[0]?.id}/*.parquet")`,
     `  similarity = pl.read_parquet("${folder}/similarity/snapshot=${snapshot}/basis=${basis}/**/*.parquet")`,
+  ];
+}
+
+/** The headline of similarity: the pairs by their score, the most alike first, and the mean over lineages. */
+export function describeSimilarity({ pairs, models, average, lineages }: SimilarityHeadline): string[] {
+  if (pairs.length === 0) return [];
+  const controls = new Map(models.flatMap(({ id, control }) => (control === null ? [] : [[id, control]])));
+  const named = (id: string) => (controls.has(id) ? `${id} (control: ${controls.get(id)})` : id);
+  const sorted = [...pairs].sort((a, b) => b.calibrated - a.calibrated);
+  const shown =
+    sorted.length <= SHOWN_PAIRS ? sorted : [...sorted.slice(0, -1).slice(0, SHOWN_PAIRS - 1), sorted.at(-1)!];
+  return [
+    'similarity: neighbours in common beyond what composition explains, 0 none to 1 all (coordinates, calibrated within elements)',
+    ...formatTable(
+      ['model', 'model', '>score', '>95 % interval', '>p', '>in common', '>atoms'],
+      shown.map(({ model_a, model_b, calibrated, low, high, p_value, value, n }) => [
+        named(model_a),
+        named(model_b),
+        calibrated.toFixed(3),
+        `${low.toFixed(3)} to ${high.toFixed(3)}`,
+        p_value.toFixed(3),
+        formatShare(value),
+        formatCount(n),
+      ]),
+    ),
+    ...(shown.length < sorted.length
+      ? [`... ${formatCount(sorted.length - shown.length)} more pairs in table similarity`]
+      : []),
+    ...(average === null
+      ? []
+      : [
+          `mean over pairs of ${lineages} lineages${controls.size > 0 ? ', controls left out' : ''}: ${average.toFixed(3)}`,
+        ]),
   ];
 }
 

@@ -62,11 +62,81 @@ const coordinatesSchema = z.strictObject({
     .describe('Subtract the mean of the anchors before taking cosines (some models are almost constant without).'),
 });
 
+/** Metrics of similarity, as a spec names them. */
+export const SIMILARITY_METRICS = [
+  'mutual_knn_euclidean',
+  'mutual_knn_cosine',
+  'mutual_knn_inner',
+  'cknna',
+  'linear_cka',
+  'unbiased_linear_cka',
+  'angular_procrustes',
+  'distance_correlation',
+  'unbiased_distance_correlation',
+  'information_imbalance',
+  'gfre',
+  'lfre',
+] as const;
+
+/** A list without repetitions, in the order in which its choices are declared: how they are written does not change a key. */
+const listOf = <const T extends readonly string[]>(choices: T, meaning: string) =>
+  z
+    .array(z.enum(choices))
+    .refine((names) => new Set(names).size === names.length, 'must not name one twice')
+    .transform((names) => choices.filter((choice) => names.includes(choice)) as T[number][])
+    .describe(meaning);
+
 const similaritySchema = z.strictObject({
   sample: count('Upper bound of the rows of a draw.').min(20).default(4000),
   draws: count('Independent draws; values are means over draws.').default(5),
   neighbours: count('k of the mutual nearest neighbours.').default(10),
   seed: seed.default(42),
+  rows: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'File (local or s3://) with a line "<material_id>:<atom_index>" for each row to compare on, instead of draws; its content is part of the cache key.',
+    ),
+  small_sample: count(
+    'Rows of a draw, those taken first, for metrics that look at all pairs of rows: distance correlations, information_imbalance, gfre, lfre.',
+  )
+    .min(20)
+    .max(5000)
+    .default(1000),
+  metrics: listOf(SIMILARITY_METRICS, 'What to compare by; lfre takes minutes a pair.').default(
+    SIMILARITY_METRICS.filter((metric) => metric !== 'lfre'),
+  ),
+  spaces: listOf(['coordinates', 'embeddings'], 'Vectors to compare.').default(['coordinates', 'embeddings']),
+  nulls: z
+    .strictObject({
+      kinds: listOf(
+        ['free', 'within_element'],
+        'Row permutations to compare with: among all rows, among rows of an element (the strict one).',
+      ).default(['free', 'within_element']),
+      metrics: listOf(
+        SIMILARITY_METRICS,
+        'Metrics to calibrate. A permutation of a neighbour metric costs a fraction of a millisecond, of the others a matrix product or more.',
+      ).default(['mutual_knn_euclidean', 'mutual_knn_cosine', 'mutual_knn_inner', 'cknna']),
+      permutations: count('Permutations of a null; the smallest p-value is 1 / (permutations + 1).').default(200),
+      alpha: z
+        .number()
+        .gt(0)
+        .lt(1)
+        .default(0.05)
+        .describe('Share of the null above the threshold from which the calibrated score counts.'),
+    })
+    .prefault({}),
+  strata: z
+    .strictObject({
+      metrics: listOf(SIMILARITY_METRICS, 'What to compare the atoms of one element by; [] for no strata.').default([
+        'mutual_knn_euclidean',
+      ]),
+      spaces: listOf(['coordinates', 'embeddings'], 'Vectors to compare within elements.').default(['coordinates']),
+      rows: count('Atoms of an element in a draw from which it is a stratum.').min(20).default(100),
+    })
+    .prefault({}),
+  replicates: z.int().min(0).default(1000).describe('Bootstrap replicates behind the 95 % intervals; 0 for none.'),
 });
 
 const transportSchema = z.strictObject({
@@ -299,6 +369,10 @@ export async function loadRunSpec(file: string): Promise<RunSpec> {
     source: spec.source.map(({ path }) => ({ path: path === BUNDLED_CRYSTALS ? path : absolute(path) })),
     ...(spec.model_store ? { model_store: spec.model_store.map(absolute) } : {}),
     output: absolute(spec.output),
+    similarity: {
+      ...spec.similarity,
+      ...(spec.similarity.rows === undefined ? {} : { rows: absolute(spec.similarity.rows) }),
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 import { stringify } from 'yaml';
 import { canonicalJsonBytes } from './canonicalJson.js';
 import type { PinnedBasis } from './catalog.js';
+import type { SimilarityHeadline } from './headline.js';
 import * as keys from './keys.js';
 import { TABLE_SCHEMAS } from './tables/schemas.js';
 
@@ -30,6 +31,7 @@ export interface CardContent {
   atoms: number;
   /** Structures that did not make it into the snapshot, by reason code. */
   quarantined: Readonly<Record<string, number>>;
+  similarity: SimilarityHeadline;
   models: readonly CardModel[];
   /** Rows of each published table. */
   tables: Readonly<Record<string, number>>;
@@ -98,7 +100,7 @@ that went in. \`catalog.json\` points at the newest manifest; a folder with \`_S
 
 ${markdownTable(['model', 'licence of the weights', 'd', 'structures', 'atoms', 'quarantined'], modelRows)}
 
-## Tables
+${similaritySection(content.similarity)}## Tables
 
 ${markdownTable(['table', 'rows', 'what it is'], tableRows)}
 
@@ -122,6 +124,34 @@ ${Object.entries(loadingCode(content))
 
 The idea: Z. Li and A. Walsh, "Platonic representation of foundation machine learning interatomic potentials",
 arXiv:2512.05349. Cite the potentials as their authors ask.
+`;
+}
+
+/** The headline of similarity, pair by pair; nothing where there is no pair. */
+function similaritySection({ pairs, models, average, lineages }: SimilarityHeadline): string {
+  if (pairs.length === 0) return '';
+  const controls = new Map(models.flatMap(({ id, control }) => (control === null ? [] : [[id, control]])));
+  const named = (id: string) => `\`${id}\`${controls.has(id) ? ` (control: ${controls.get(id)})` : ''}`;
+  const fixed = (value: number) => value.toFixed(3);
+  const rows = [...pairs]
+    .sort((a, b) => b.calibrated - a.calibrated)
+    .map(({ model_a, model_b, calibrated, low, high, p_value, value, n }) => [
+      ...[named(model_a), named(model_b), fixed(calibrated), `${fixed(low)} to ${fixed(high)}`],
+      ...[fixed(p_value), fixed(value), n],
+    ]);
+  const averages = models
+    .filter(({ average: own }) => own !== null)
+    .map(({ id, lineage, average: own }) => [named(id), `\`${lineage}\``, fixed(own!)]);
+  return `## Similarity
+
+How far two models agree on which atoms are alike, beyond what composition alone explains: the share of an atom's nearest neighbours (Euclidean, in
+the coordinates) that both models find, calibrated against permutations of atoms within each element. 0 is no more than such a permutation has,
+1 is the same neighbours. Models of one lineage share weights; controls are no potentials and show what the number is without knowledge.
+
+${markdownTable(['model', 'model', 'score', '95 % interval', 'p', 'neighbours in common', 'atoms'], rows)}
+
+${average === null ? 'No two lineages to average over.' : `Mean over pairs of ${lineages} lineages, each pair counted once, controls left out: ${fixed(average)}. By model:\n\n${markdownTable(['model', 'lineage', 'mean over other lineages'], averages)}`}
+
 `;
 }
 

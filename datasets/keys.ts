@@ -87,6 +87,8 @@ export const readChunk = (reading: string, chunk: number) => intermediate(`read/
 export const readChunkIndex = (reading: string, chunk: number) => intermediate(`read/${reading}`, `${chunk}`, 'json');
 /** Encoded partial or merged moments, by their sha256. */
 export const moments = (sha256: string) => intermediate('moments', sha256, 'bin');
+/** Numbers by material id that a run was given, by their sha256. */
+export const labels = (sha256: string) => intermediate('labels', sha256, 'json');
 /** What diagnostics look at of one model (`activities/pool.ts`), by its sha256. */
 export const pooledModel = (sha256: string) => intermediate('pool', sha256, 'bin');
 /** Encoded intermediates of fitting a basis (projection, leaves, centres, nominations), by their sha256. */
@@ -94,6 +96,10 @@ export const basisWork = (sha256: string) => intermediate('basis', sha256, 'bin'
 
 /** Vectors of one model's atoms that pairs can ask for, float32 [rows, dim] little-endian, by their sha256. */
 export const gatheredVectors = (sha256: string) => intermediate('vectors', sha256, 'bin');
+/** What similarity works out of one model's vectors for all its pairs, by its sha256. */
+export const preparedCloud = (sha256: string) => intermediate('clouds', sha256, 'bin');
+/** Atoms that a spec lists, a line each, by the sha256 of the lines. */
+export const listedRows = (sha256: string) => intermediate('rows', sha256, 'txt');
 
 /** Totals of a snapshot; written last, so that whoever sees it sees the whole snapshot. */
 export const snapshotDocument = (snapshot: string) => `snapshots/${shortId(snapshot)}/snapshot.json`;

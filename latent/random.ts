@@ -21,12 +21,28 @@ function unitFrom(high: number, low: number): number {
  * @param seed an integer of up to 53 bits
  */
 export function seededRandom(seed: number): () => number {
+  const bits = seededBits(seed);
+  return () => unitFrom(bits(), bits());
+}
+
+/**
+ * A generator of integers below a bound, 0 to bound - 1, from 32 random bits each: twice as fast as scaling `seededRandom`; a number is more likely than
+ * another by bound / 2^32 at most.
+ * @param seed an integer of up to 53 bits
+ */
+export function seededIntegers(seed: number): (bound: number) => number {
+  const bits = seededBits(seed);
+  return (bound) => Math.floor(((bits() >>> 0) * bound) / 0x100000000);
+}
+
+/** 32 random bits a call, as a signed integer: xoshiro128**. */
+function seededBits(seed: number): () => number {
   if (!Number.isSafeInteger(seed))
     throw new RangeError(`latent/random: seed is ${seed}; it must be an integer within ±2^53`);
   let weyl = mix32(seed) ^ mix32(Math.floor(seed / 0x100000000) + 0x9e3779b9);
   const next = () => mix32((weyl = (weyl + 0x9e3779b9) | 0));
   let [a, b, c, d] = [next(), next(), next(), next() | 1]; // the all-zero state is the one that must not occur
-  const draw = (): number => {
+  return () => {
     const scrambled = Math.imul(b, 5);
     const result = Math.imul((scrambled << 7) | (scrambled >>> 25), 9);
     const shifted = b << 9;
@@ -38,7 +54,6 @@ export function seededRandom(seed: number): () => number {
     d = (d << 11) | (d >>> 21);
     return result;
   };
-  return () => unitFrom(draw(), draw());
 }
 
 /** A generator of standard normal numbers over a uniform one (Box-Muller; two uniforms each, the sine is not kept). */

@@ -115,7 +115,7 @@ export async function alignDatabase(input: AlignInput): Promise<RunSummary> {
 
     // --- publish
     await stages.enter('publish');
-    const { manifest, warnings } = await heavy.publish(run, basis);
+    const { manifest, similarity: headline, warnings } = await heavy.publish(run, basis);
     const reused = Math.min(similarity.reused, transport.reused);
     const summary: RunSummary = {
       ...summarise(snapshot, plan, costs),
@@ -125,6 +125,7 @@ export async function alignDatabase(input: AlignInput): Promise<RunSummary> {
       basis,
       pairs: { computed: plan.pairs - reused, reused },
       diagnostics,
+      similarity: headline,
       warnings,
       manifest,
       output: input.output,

@@ -1,6 +1,6 @@
 import { matrix } from '../matrix.js';
 import { innerProducts } from '../pairwise.js';
-import { seededRandom } from '../random.js';
+import { seededIntegers } from '../random.js';
 import { mean } from './mutualNeighbours.js';
 
 /** Values of one draw of a metric: the estimate and its bootstrap replicates. */
@@ -20,37 +20,53 @@ export interface Interval {
 }
 
 /**
- * Bootstrap replicates of several metrics over the same rows: each replicate resamples n rows with replacement, the same ones for all metrics, and moves a
+ * Bootstrap replicates of metrics over the same rows: each replicate resamples n rows with replacement, the same ones for all metrics, and moves a
  * metric by the mean influence of the rows drawn. For a mean of rows (mutual neighbours, neighbour sets held fixed) that is the plain bootstrap. For
  * the others it is the bootstrap of their first-order expansion: recomputing them on rows drawn twice would also raise them, since a duplicate agrees
  * with itself.
- * @param influences of each metric [n], mean 0
- * @returns for each metric `replicates` shifts to add to its value
  */
-export async function bootstrapShifts(
-  influences: Float64Array[],
-  replicates: number,
-  seed: number,
-): Promise<Float64Array[]> {
-  const n = influences[0]?.length ?? 0;
-  const shifts = influences.map(() => new Float64Array(replicates));
-  if (n === 0) return shifts;
-  const random = seededRandom(seed);
-  // Sums over drawn rows are products of how often each row was drawn with the influences: a matrix product for a block of replicates.
-  const distinct = [...new Set(influences)];
-  const stacked = new Float64Array(distinct.length * n);
-  distinct.forEach((influence, at) => stacked.set(influence, at * n));
-  const places = influences.map((influence) => distinct.indexOf(influence));
-  for (let first = 0; first < replicates; first += BLOCK_REPLICATES) {
-    const size = Math.min(BLOCK_REPLICATES, replicates - first);
-    const counts = new Float64Array(size * n);
-    for (let start = 0; start < counts.length; start += n)
-      for (let drawn = 0; drawn < n; drawn++) counts[start + Math.floor(random() * n)]++;
-    await innerProducts(matrix(counts, size, n), matrix(stacked, distinct.length, n), (r, sums, offset) =>
-      places.forEach((place, metric) => (shifts[metric][first + r] = sums[offset + place] / n)),
-    );
+export class RowResamples {
+  private counts: Uint8Array | undefined;
+
+  /** @param n rows */
+  constructor(
+    private readonly n: number,
+    private readonly replicates: number,
+    private readonly seed: number,
+  ) {}
+
+  /**
+   * @param influences of each metric [n], mean 0
+   * @returns for each metric `replicates` shifts to add to its value
+   */
+  async shifts(influences: Float64Array[]): Promise<Float64Array[]> {
+    const { n, replicates } = this;
+    const shifts = influences.map(() => new Float64Array(replicates));
+    if (n === 0 || replicates === 0) return shifts;
+    // Sums over drawn rows are products of how often each row was drawn with the influences: a matrix product for a block of replicates.
+    const distinct = [...new Set(influences)];
+    const stacked = new Float64Array(distinct.length * n);
+    distinct.forEach((influence, at) => stacked.set(influence, at * n));
+    const places = influences.map((influence) => distinct.indexOf(influence));
+    this.counts ??= drawCounts(n, replicates, this.seed);
+    for (let first = 0; first < replicates; first += BLOCK_REPLICATES) {
+      const size = Math.min(BLOCK_REPLICATES, replicates - first);
+      const block = Float64Array.from(this.counts.subarray(first * n, (first + size) * n));
+      await innerProducts(matrix(block, size, n), matrix(stacked, distinct.length, n), (r, sums, offset) =>
+        places.forEach((place, metric) => (shifts[metric][first + r] = sums[offset + place] / n)),
+      );
+    }
+    return shifts;
   }
-  return shifts;
+}
+
+/** How often each row is drawn [replicates, n] when n are drawn with replacement; more than 255 times never happens. */
+function drawCounts(n: number, replicates: number, seed: number): Uint8Array {
+  const below = seededIntegers(seed);
+  const counts = new Uint8Array(replicates * n);
+  for (let start = 0; start < counts.length; start += n)
+    for (let drawn = 0; drawn < n; drawn++) counts[start + below(n)]++;
+  return counts;
 }
 
 /**

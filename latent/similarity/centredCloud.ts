@@ -13,11 +13,14 @@ export interface CentredCloud {
   gram: Float64Array;
 }
 
-/** Centres the rows and computes the sums. */
-export async function centredCloud(x: Matrix): Promise<CentredCloud> {
+/**
+ * Centres the rows and computes the sums.
+ * @param known XᵀX of the same rows, where it was computed before
+ */
+export async function centredCloud(x: Matrix, known?: Float64Array): Promise<CentredCloud> {
   const points = centred(x);
   const norms = squaredNorms(points);
-  const gram = await crossProduct(points, points);
+  const gram = known ?? (await crossProduct(points, points));
   return { points, squaredNorms: norms, total: norms.reduce((sum, norm) => sum + norm, 0), gram };
 }
 

@@ -1,241 +1,279 @@
 import { finiteFloat64, takeRows, type Matrix } from '../matrix.js';
 import { crossProduct } from '../pairwise.js';
-import { angularProcrustes, angularProcrustesCosine, angularProcrustesInfluence } from './angularProcrustes.js';
-import { bootstrapShifts, type DrawEstimate } from './bootstrap.js';
-import { centredCloud, type CentredCloud } from './centredCloud.js';
+import { angularProcrustesCosine, angularProcrustesInfluence } from './angularProcrustes.js';
+import type { DrawEstimate } from './bootstrap.js';
+import { centredCloud } from './centredCloud.js';
+import { cknnaInfluence, cknnaOf } from './cknna.js';
+import { compareDense } from './compareDense.js';
 import { linearCka, linearCkaInfluence, unbiasedLinearCka } from './linearCka.js';
+import { isDense, measureOf, similarityMetrics, type SimilarityMetric, type SimilarityValueName } from './metrics.js';
 import { mean, neighbourOverlaps, permutedOverlap } from './mutualNeighbours.js';
-import { hubness, nearestNeighboursByMeasure, type NeighbourMeasure } from './neighbours.js';
-import { calibrate, permutations, type Calibration, type NullKind } from './nulls.js';
-
-/** Names of the metrics, as in the `similarity` table. */
-export const similarityMetrics = [
-  'mutual_knn_euclidean',
-  'mutual_knn_cosine',
-  'mutual_knn_inner',
-  'linear_cka',
-  'unbiased_linear_cka',
-  'angular_procrustes',
-] as const;
-/** See `similarityMetrics`. */
-export type SimilarityMetric = (typeof similarityMetrics)[number];
-
-/** The range that each metric cannot leave. */
-export const metricBounds: Readonly<Record<SimilarityMetric, [number, number]>> = {
-  mutual_knn_euclidean: [0, 1],
-  mutual_knn_cosine: [0, 1],
-  mutual_knn_inner: [0, 1],
-  linear_cka: [0, 1],
-  unbiased_linear_cka: [-1, 1],
-  angular_procrustes: [0, Math.PI / 2],
-};
+import { hubness } from './neighbours.js';
+import { aboveThreshold, calibrate, type Calibration, type NullKind } from './nulls.js';
+import { leastRows, prepareCloud, type PreparedCloud } from './preparedCloud.js';
+import { RowSet } from './rowSet.js';
 
 /** Permutation nulls to calibrate against. */
 export interface NullOptions {
   kinds: readonly NullKind[];
-  /** Atomic number of each row [n], for the null within elements. */
-  elements: Int32Array;
-  /** Default 200. */
-  permutations?: number;
-  seed: number;
-  /** Metrics to calibrate; all that were asked for by default. Angular Procrustes costs an eigenvalue problem a permutation. */
-  metrics?: readonly SimilarityMetric[];
-  /** Default 0.05. */
+  /** Metrics to calibrate. The neighbour metrics cost O(n k) a permutation, the others a matrix product or more. */
+  metrics: readonly SimilarityMetric[];
+  /** 0.05 by default. */
   alpha?: number;
 }
 
-/** Options of `comparePair`. */
-export interface ComparePairOptions {
-  metrics?: readonly SimilarityMetric[];
-  /** k of the mutual neighbours; 10 by default. */
-  neighbours?: number;
-  /** Bootstrap replicates; 1,000 by default, 0 for none. */
-  replicates?: number;
-  /** Seed of the bootstrap. */
+/** What to compare clouds by. */
+export interface CompareOptions {
+  metrics: readonly SimilarityMetric[];
+  /** k of the mutual neighbours. */
+  neighbours: number;
+  /** Positions of the rows of dense metrics: see `denseMetrics`. */
+  denseRows: Int32Array;
+  /** Seed of the halves that maps are fitted on. */
   seed: number;
-  nulls?: NullOptions;
+  nulls: NullOptions;
 }
 
-/** One metric of one draw of one pair. */
-export interface ComparedMetric extends DrawEstimate {
+/** A value against one null. */
+export interface CalibratedValue extends Calibration {
+  null: NullKind;
+  /** The bootstrap replicates, calibrated by the same threshold. */
+  replicates: Float64Array;
+}
+
+/** One value of one draw of one pair. */
+export interface ComparedValue extends DrawEstimate {
   metric: SimilarityMetric;
+  name: SimilarityValueName;
   n: number;
   /** Skewness of the k-occurrence counts in x and in y; null for metrics without neighbours. */
   hubness: { x: number; y: number } | null;
-  /** Empty unless asked for. For angular Procrustes the similarity that is calibrated is the cosine, `nullMean` and `threshold` are angles. */
-  nulls: ({ null: NullKind } & Calibration)[];
+  /** Null means and thresholds are on the scale of the value. */
+  nulls: CalibratedValue[];
 }
 
-const measureOf: Partial<Record<SimilarityMetric, NeighbourMeasure>> = {
-  mutual_knn_euclidean: 'euclidean',
-  mutual_knn_cosine: 'cosine',
-  mutual_knn_inner: 'inner',
-};
+/** A value with what its bootstrap and its nulls need. */
+export interface Measured {
+  metric: SimilarityMetric;
+  name: SimilarityValueName;
+  rows: RowSet;
+  value: number;
+  /** Influence of each row on the value [n], mean 0. */
+  influence: Float64Array;
+  hubness: ComparedValue['hubness'];
+  /** Calibrated is a similarity, larger for the more alike: of a value, back, and the largest there is. The value itself and 1 by default. */
+  scale?: { similarity: (value: number) => number; value: (similarity: number) => number; most: number };
+  /** The similarity that is observed, where its rounding must be that of the permuted ones. */
+  similarity?: number;
+  /** The similarity once row i of x stands beside row `permutation[i]` of y. */
+  permuted: (permutation: Int32Array) => number | Promise<number>;
+}
 
 /**
- * All similarity metrics of one draw: row i of x [n, p] and row i of y [n, q] are the same atom in two models. Plain data in and out, so
- * that it runs in a worker thread.
- * @throws RangeError when rows are not paired, a value is not finite, or there are too few rows for a metric
+ * Similarity of two clouds: row i of x [n, p] and row i of y [n, q] are the same atom in two models. Metrics that the rows are too few for are left out.
+ * @param rows all rows and, for dense metrics, those of `options.denseRows`
+ * @throws RangeError when rows are not paired
  */
-export async function comparePair(x: Matrix, y: Matrix, options: ComparePairOptions): Promise<ComparedMetric[]> {
-  const { metrics = similarityMetrics, neighbours = 10, replicates = 1000, seed, nulls } = options;
-  if (x.rows !== y.rows)
-    throw new RangeError(`latent/similarity: x has ${x.rows} rows and y ${y.rows}; rows are paired`);
-  const [left, right] = [finiteFloat64(x, 'x'), finiteFloat64(y, 'y')];
-  const n = x.rows;
-  const compared: Measured[] = [];
-  if (metrics.some((metric) => measureOf[metric]))
-    compared.push(...(await compareNeighbours(metrics, left, right, neighbours)));
-  if (metrics.some((metric) => !measureOf[metric]))
-    compared.push(...(await compareLinear(metrics, left, right, replicates > 0)));
-
-  const shifts = await bootstrapShifts(
-    compared.map(({ influence }) => influence),
-    replicates,
-    seed,
-  );
-  const calibrations = compared.map((): ComparedMetric['nulls'] => []);
-  if (nulls) {
-    const wanted = compared.filter(({ metric }) => (nulls.metrics ?? metrics).includes(metric));
+export async function compareClouds(
+  x: PreparedCloud,
+  y: PreparedCloud,
+  rows: { all: RowSet; dense: RowSet },
+  options: CompareOptions,
+): Promise<ComparedValue[]> {
+  const { neighbours, metrics, nulls } = options;
+  if (x.x.rows !== y.x.rows || x.x.rows !== rows.all.n)
+    throw new RangeError(
+      `latent/similarity: x has ${x.x.rows} rows, y ${y.x.rows} and the set ${rows.all.n}; rows are paired`,
+    );
+  const count = (metric: SimilarityMetric) => (isDense(metric) ? rows.dense : rows.all).n;
+  const asked = metrics.filter((metric) => count(metric) >= leastRows(metric, neighbours));
+  const measured = [
+    ...compareNeighbours(asked, x, y, rows.all),
+    ...(await compareLinear(asked, x, y, rows.all)),
+    ...(await compareDense(asked, x, y, rows.dense, options)),
+  ];
+  const compared = new Map<Measured, ComparedValue>();
+  for (const set of new Set([rows.all, rows.dense])) {
+    const members = measured.filter((one) => one.rows === set);
+    const shifts = await set.resamples.shifts(members.map(({ influence }) => influence));
+    members.forEach((one, at) => {
+      const { metric, name, value, hubness } = one;
+      const replicates = shifts[at].map((shift) => value + shift);
+      compared.set(one, { metric, name, value, replicates, n: set.n, hubness, nulls: [] });
+    });
+    const wanted = members.filter(({ metric }) => nulls.metrics.includes(metric));
     for (const kind of nulls.kinds) {
-      const results = await nullValues(wanted, n, kind, nulls);
+      const values = await permutedSimilarities(wanted, set.permutations(kind));
       wanted.forEach((one, at) => {
-        const calibration = calibrate(one.similarity(), results[at], 1, nulls.alpha);
-        if (one.metric === 'angular_procrustes') {
-          calibration.nullMean = mean(results[at].map((cosine) => Math.acos(Math.min(1, cosine))));
-          calibration.threshold = Math.acos(Math.min(1, calibration.threshold));
-        }
-        calibrations[compared.indexOf(one)].push({ null: kind, ...calibration });
+        const of = compared.get(one)!;
+        of.nulls.push(calibrateValue(one, of.replicates, kind, values[at], nulls.alpha));
       });
     }
   }
-  return metrics.map((metric) => {
-    const at = compared.findIndex((one) => one.metric === metric);
-    const { value, hubness } = compared[at];
-    return { metric, value, n, hubness, replicates: shifts[at].map((shift) => value + shift), nulls: calibrations[at] };
-  });
+  return measured.map((one) => compared.get(one)!);
 }
 
-/** A metric with what its bootstrap and its nulls need. */
-interface Measured {
-  metric: SimilarityMetric;
-  value: number;
-  influence: Float64Array;
-  hubness: ComparedMetric['hubness'];
-  /** What is calibrated: larger is more alike, at most 1. */
-  similarity: () => number;
-  /** The similarity after the rows of y are permuted; `cross` gives XᵀY of the permuted rows, computed once for all metrics. */
-  permuted: (permutation: Int32Array, cross: () => Promise<Float64Array>) => Promise<number>;
-  /** Centred clouds, for metrics that need `cross`. */
-  clouds?: [CentredCloud, CentredCloud];
+/** Options of {@link comparePair}. */
+export interface ComparePairOptions {
+  /** All by default. */
+  metrics?: readonly SimilarityMetric[];
+  /** 10 by default. */
+  neighbours?: number;
+  /** Bootstrap replicates; 1,000 by default. */
+  replicates?: number;
+  /** Seed of the bootstrap, the permutations and the halves. */
+  seed: number;
+  /** Atomic number of each row [n], for the null within elements. */
+  elements?: Int32Array;
+  nulls?: Partial<NullOptions> & { permutations?: number };
 }
 
-async function compareNeighbours(
+/**
+ * Similarity of x [n, p] and y [n, q] by all metrics, dense ones too on all rows: `compareClouds` from raw rows.
+ * @throws RangeError when rows are not paired or a value is not finite
+ */
+export async function comparePair(x: Matrix, y: Matrix, options: ComparePairOptions): Promise<ComparedValue[]> {
+  const { metrics = similarityMetrics, neighbours = 10, replicates = 1000, seed, nulls } = options;
+  if (x.rows !== y.rows)
+    throw new RangeError(`latent/similarity: x has ${x.rows} rows and y ${y.rows}; rows are paired`);
+  const denseRows = Int32Array.from({ length: x.rows }, (_, row) => row);
+  const cloud = { metrics, neighbours, denseRows, seed };
+  const [left, right] = [finiteFloat64(x, 'x'), finiteFloat64(y, 'y')];
+  const { permutations = 200, kinds = [], alpha } = nulls ?? {};
+  const all = new RowSet(options.elements ?? new Int32Array(x.rows), { permutations, replicates, seed });
+  return compareClouds(
+    await prepareCloud(left, cloud),
+    await prepareCloud(right, cloud),
+    { all, dense: all },
+    { ...cloud, nulls: { kinds, metrics: nulls?.metrics ?? metrics, alpha } },
+  );
+}
+
+function compareNeighbours(
   metrics: readonly SimilarityMetric[],
-  x: Matrix<Float64Array>,
-  y: Matrix<Float64Array>,
-  k: number,
-): Promise<Measured[]> {
-  const asked = metrics.filter((metric) => measureOf[metric]);
-  const measures = asked.map((metric) => measureOf[metric] as NeighbourMeasure);
-  const allInX = await nearestNeighboursByMeasure(x, k, measures);
-  const allInY = await nearestNeighboursByMeasure(y, k, measures);
-  return asked.map((metric, at) => {
-    const [inX, inY] = [allInX[at], allInY[at]];
+  x: PreparedCloud,
+  y: PreparedCloud,
+  rows: RowSet,
+): Measured[] {
+  const measured: Measured[] = [];
+  for (const metric of metrics) {
+    const measure = measureOf[metric];
+    const [inX, inY] = measure ? [x.work.neighbours[measure], y.work.neighbours[measure]] : [];
+    if (!inX || !inY) continue;
     const overlaps = neighbourOverlaps(inX, inY);
-    const value = mean(overlaps);
-    return {
+    const value = permutedOverlap(inX, inY, null); // rounded as those of permutations are
+    measured.push({
       metric,
+      name: metric as SimilarityValueName,
+      rows,
       value,
       influence: overlaps.map((overlap) => overlap - value),
       hubness: { x: hubness(inX), y: hubness(inY) },
-      similarity: () => value,
-      permuted: (permutation) => Promise.resolve(permutedOverlap(inX, inY, permutation)),
-    };
-  });
+      permuted: (permutation) => permutedOverlap(inX, inY, permutation),
+    });
+  }
+  const [a, b] = [x.work.kernel, y.work.kernel];
+  if (metrics.includes('cknna') && a && b)
+    measured.push({
+      metric: 'cknna',
+      name: 'cknna',
+      rows,
+      value: cknnaOf(a, b),
+      influence: cknnaInfluence(a, b),
+      hubness: { x: hubness(a.neighbours), y: hubness(b.neighbours) },
+      permuted: (permutation) => cknnaOf(a, b, permutation),
+    });
+  return measured;
 }
 
 async function compareLinear(
   metrics: readonly SimilarityMetric[],
-  left: Matrix<Float64Array>,
-  right: Matrix<Float64Array>,
-  withInfluence: boolean,
+  x: PreparedCloud,
+  y: PreparedCloud,
+  rows: RowSet,
 ): Promise<Measured[]> {
-  const x = await centredCloud(left);
-  const y = await centredCloud(right);
-  const cross = await crossProduct(x.points, y.points);
-  const clouds: [CentredCloud, CentredCloud] = [x, y];
-  const compared: Measured[] = [];
-  const common = { hubness: null, clouds };
+  const asked = (['linear_cka', 'unbiased_linear_cka', 'angular_procrustes'] as const).filter((metric) =>
+    metrics.includes(metric),
+  );
+  const [ofX, ofY] = [x.work.gram, y.work.gram];
+  if (asked.length === 0 || !ofX || !ofY) return [];
+  const a = await centredCloud(x.x, ofX.products);
+  const b = await centredCloud(y.x, ofY.products);
+  const cross = await crossProduct(a.points, b.points);
+  let [lastPermutation, lastCross]: [Int32Array | null, Promise<Float64Array>] = [null, Promise.resolve(cross)];
+  const crossOf = (permutation: Int32Array) => {
+    if (permutation !== lastPermutation)
+      [lastPermutation, lastCross] = [permutation, crossProduct(a.points, takeRows(b.points, permutation))];
+    return lastCross;
+  };
   // The two estimators of CKA differ by terms of order 1/n, far below the spread that the bootstrap is about.
-  const cka = metrics.some((metric) => metric.endsWith('linear_cka'));
-  const none = new Float64Array(left.rows);
-  const ckaInfluence = cka && withInfluence ? await linearCkaInfluence(x, y, cross) : none;
-  if (metrics.includes('linear_cka')) {
-    const value = linearCka(x, y, cross);
-    const permuted: Measured['permuted'] = async (_, crossOf) => linearCka(x, y, await crossOf());
-    compared.push({
-      ...common,
-      metric: 'linear_cka',
-      value,
-      influence: ckaInfluence,
-      similarity: () => value,
-      permuted,
-    });
+  const ckaInfluence =
+    asked[0] === 'angular_procrustes'
+      ? new Float64Array(0)
+      : await linearCkaInfluence(a, b, cross, ofX.forms, ofY.forms);
+  const measured: Measured[] = [];
+  for (const metric of asked) {
+    const common = { metric, name: metric, rows, hubness: null };
+    if (metric === 'linear_cka')
+      measured.push({
+        ...common,
+        value: linearCka(a, b, cross),
+        influence: ckaInfluence,
+        permuted: async (permutation) => linearCka(a, b, await crossOf(permutation)),
+      });
+    if (metric === 'unbiased_linear_cka')
+      measured.push({
+        ...common,
+        value: unbiasedLinearCka(a, b, cross),
+        influence: ckaInfluence,
+        permuted: async (permutation) => {
+          const squaredNorms = Float64Array.from(permutation, (from) => b.squaredNorms[from]);
+          return unbiasedLinearCka(a, { ...b, squaredNorms }, await crossOf(permutation));
+        },
+      });
+    if (metric === 'angular_procrustes') {
+      const cosine = angularProcrustesCosine(a, b, cross);
+      measured.push({
+        ...common,
+        value: Math.acos(cosine),
+        influence: await angularProcrustesInfluence(a, b, cross, cosine),
+        scale: { similarity: Math.cos, value: (similarity) => Math.acos(Math.min(1, similarity)), most: 1 },
+        similarity: cosine,
+        permuted: async (permutation) => angularProcrustesCosine(a, b, await crossOf(permutation)),
+      });
+    }
   }
-  if (metrics.includes('unbiased_linear_cka')) {
-    const value = unbiasedLinearCka(x, y, cross);
-    const permuted: Measured['permuted'] = async (permutation, crossOf) =>
-      unbiasedLinearCka(
-        x,
-        { ...y, squaredNorms: Float64Array.from(permutation, (from) => y.squaredNorms[from]) },
-        await crossOf(),
-      );
-    compared.push({
-      ...common,
-      metric: 'unbiased_linear_cka',
-      value,
-      influence: ckaInfluence,
-      similarity: () => value,
-      permuted,
-    });
-  }
-  if (metrics.includes('angular_procrustes')) {
-    const procrustes = withInfluence ? angularProcrustes(x, y, cross) : undefined;
-    // For the nulls values alone, observed and permuted, so that both are rounded alike.
-    const cosine = (c: Float64Array) => angularProcrustesCosine(x, y, c);
-    compared.push({
-      ...common,
-      metric: 'angular_procrustes',
-      value: procrustes?.angle ?? Math.acos(cosine(cross)),
-      influence: procrustes ? await angularProcrustesInfluence(x, y, procrustes) : none,
-      similarity: () => cosine(cross),
-      permuted: async (_, crossOf) => cosine(await crossOf()),
-    });
-  }
-  return compared;
+  return measured;
 }
 
-/** Similarities [metrics][permutations] under one null; every metric sees the same permutations. */
-async function nullValues(
-  compared: Measured[],
-  n: number,
-  kind: NullKind,
-  options: NullOptions,
-): Promise<Float64Array[]> {
-  const count = options.permutations ?? 200;
-  const values = compared.map(() => new Float64Array(count));
-  let made = 0;
-  for (const permutation of permutations(n, count, options.seed, kind === 'element' ? options.elements : undefined)) {
-    let shared: Promise<Float64Array> | undefined;
-    for (const [at, one] of compared.entries()) {
-      const cross = () => {
-        const [x, y] = one.clouds as [CentredCloud, CentredCloud];
-        return (shared ??= crossProduct(x.points, takeRows(y.points, permutation)));
-      };
-      values[at][made] = await one.permuted(permutation, cross);
+/** Similarities of each metric under each permutation. */
+async function permutedSimilarities(measured: Measured[], permutations: Int32Array[]): Promise<Float64Array[]> {
+  const values = measured.map(() => new Float64Array(permutations.length));
+  for (const [at, permutation] of permutations.entries())
+    for (const [which, { permuted }] of measured.entries()) {
+      const similarity = permuted(permutation);
+      values[which][at] = typeof similarity === 'number' ? similarity : await similarity;
     }
-    made++;
-  }
   return values;
+}
+
+function calibrateValue(
+  { value, similarity, scale }: Measured,
+  replicates: Float64Array,
+  kind: NullKind,
+  nulls: Float64Array,
+  alpha = 0.05,
+): CalibratedValue {
+  const observed = similarity ?? scale?.similarity(value) ?? value;
+  const calibration = calibrate(observed, nulls, scale?.most, alpha);
+  const { threshold } = calibration;
+  const calibrated = replicates.map((one) =>
+    aboveThreshold(scale ? scale.similarity(one) : one, threshold, scale?.most),
+  );
+  return {
+    null: kind,
+    ...calibration,
+    replicates: calibrated,
+    ...(scale ? { nullMean: mean(nulls.map(scale.value)), threshold: scale.value(threshold) } : {}),
+  };
 }

@@ -1,6 +1,6 @@
 import { finiteFloat64, type Matrix } from '../matrix.js';
 import { PairwiseDistances, squaredDistance } from '../pairwise.js';
-import { scanPairedDistances } from './pairedDistances.js';
+import { mean } from './mutualNeighbours.js';
 
 /** Distance correlation by both estimators. */
 export interface DistanceCorrelation {
@@ -10,58 +10,139 @@ export interface DistanceCorrelation {
   unbiasedSquare: number;
 }
 
+/** Euclidean distances between all rows of a cloud. */
+export interface DistanceMatrix {
+  /** [n, n]; exactly 0 between equal rows. */
+  values: Float64Array;
+  /** Their sums over each row [n]. */
+  rowSums: Float64Array;
+}
+
+/** All distances of x [n, p]: 8 n² bytes. */
+export async function distanceMatrix(x: Matrix<Float64Array>): Promise<DistanceMatrix> {
+  const n = x.rows;
+  const values = new Float64Array(n * n);
+  const rowSums = new Float64Array(n);
+  const pairs = new PairwiseDistances(x, x);
+  await pairs.scan((i, squares, offset) => {
+    let sum = 0;
+    for (let j = 0; j < n; j++) {
+      if (j === i) continue;
+      const square = squares[offset + j];
+      // by differences where the scan has lost its digits
+      const distance = Math.sqrt(square < 1e8 * pairs.error ? squaredDistance(x, i, x, j) : square);
+      values[i * n + j] = distance;
+      sum += distance;
+    }
+    rowSums[i] = sum;
+  });
+  return { values, rowSums };
+}
+
 /**
  * Distance correlation of paired rows x [n, p] and y [n, q] with Euclidean distances (dcor's `distance_correlation` and
- * `u_distance_correlation_sqr`). The centred sums follow from row sums of the distances, so that O(n²) time needs O(n) memory and a block.
+ * `u_distance_correlation_sqr`). O(n²) time and memory.
  * @returns both 0 when either cloud is a single point; the unbiased one also where its own variance is 0 (all distances equal)
  * @throws RangeError when rows are not paired, below 4 rows, or a value is not finite
  */
 export async function distanceCorrelation(x: Matrix, y: Matrix): Promise<DistanceCorrelation> {
-  const n = x.rows;
-  if (n !== y.rows) throw new RangeError(`latent/similarity: x has ${n} rows and y ${y.rows}; rows are paired`);
-  if (n < 4) throw new RangeError(`latent/similarity: distance correlation needs at least 4 rows; there are ${n}`);
-  const [left, right] = [finiteFloat64(x, 'x'), finiteFloat64(y, 'y')];
-  const [inX, inY] = [new PairwiseDistances(left, left), new PairwiseDistances(right, right)];
-  const rowsOfX = new Float64Array(n);
-  const rowsOfY = new Float64Array(n);
-  let [xy, xx, yy] = [0, 0, 0];
-  await scanPairedDistances(inX, inY, n, (i, ofX, ofY) => {
-    let [a, b, ab, aa, bb] = [0, 0, 0, 0, 0];
-    for (let j = 0; j < n; j++) {
-      if (j === i) continue;
-      const [u, v] = [distance(ofX[j], inX.error, left, i, j), distance(ofY[j], inY.error, right, i, j)];
-      a += u;
-      b += v;
-      ab += u * v;
-      aa += u * u;
-      bb += v * v;
-    }
-    [rowsOfX[i], rowsOfY[i]] = [a, b];
-    xy += ab;
-    xx += aa;
-    yy += bb;
-  });
-  const centred = (products: number, a: Float64Array, b: Float64Array, unbiased: boolean) => {
-    let [ofA, ofB, rows] = [0, 0, 0];
-    for (let i = 0; i < n; i++) {
-      ofA += a[i];
-      ofB += b[i];
-      rows += a[i] * b[i];
-    }
-    return unbiased
-      ? products - (2 * rows) / (n - 2) + (ofA / (n - 1)) * (ofB / (n - 2))
-      : products - (2 * rows) / n + (ofA / n) * (ofB / n);
-  };
-  const correlation = (unbiased: boolean) => {
-    const [ofX, ofY] = [centred(xx, rowsOfX, rowsOfX, unbiased), centred(yy, rowsOfY, rowsOfY, unbiased)];
-    // what is left of sums that cancel is rounding
-    if (!(ofX > 1e-12 * xx && ofY > 1e-12 * yy)) return 0;
-    return centred(xy, rowsOfX, rowsOfY, unbiased) / Math.sqrt(ofX) / Math.sqrt(ofY);
-  };
-  return { value: Math.sqrt(Math.min(1, Math.max(0, correlation(false)))), unbiasedSquare: correlation(true) };
+  if (x.rows !== y.rows)
+    throw new RangeError(`latent/similarity: x has ${x.rows} rows and y ${y.rows}; rows are paired`);
+  if (x.rows < 4)
+    throw new RangeError(`latent/similarity: distance correlation needs at least 4 rows; there are ${x.rows}`);
+  const [inX, inY] = [await distanceMatrix(finiteFloat64(x, 'x')), await distanceMatrix(finiteFloat64(y, 'y'))];
+  return new DistanceCorrelations(inX, inY).of();
 }
 
-/** A distance of a scan, by differences where the scan has lost its digits: exactly 0 for equal rows. */
-function distance(squared: number, error: number, x: Matrix, i: number, j: number): number {
-  return Math.sqrt(squared < 1e8 * error ? squaredDistance(x, i, x, j) : squared);
+/** Distance correlations of two clouds and what follows from them: under permutations only sums of products change. */
+export class DistanceCorrelations {
+  private readonly ofX: number;
+  private readonly ofY: number;
+
+  constructor(
+    private readonly x: DistanceMatrix,
+    private readonly y: DistanceMatrix,
+  ) {
+    this.ofX = sumOfProducts(x, x);
+    this.ofY = sumOfProducts(y, y);
+  }
+
+  /** With a permutation, row i of x stands beside row `permutation[i]` of y. */
+  of(permutation: Int32Array | null = null): DistanceCorrelation {
+    const products = sumOfProducts(this.x, this.y, permutation);
+    const correlation = (unbiased: boolean) => {
+      const [xx, yy] = [
+        centredSum(this.ofX, this.x, this.x, null, unbiased),
+        centredSum(this.ofY, this.y, this.y, null, unbiased),
+      ];
+      // what is left of sums that cancel is rounding
+      if (!(xx > 1e-12 * this.ofX && yy > 1e-12 * this.ofY)) return 0;
+      return centredSum(products, this.x, this.y, permutation, unbiased) / Math.sqrt(xx) / Math.sqrt(yy);
+    };
+    return { value: Math.sqrt(Math.min(1, Math.max(0, correlation(false)))), unbiasedSquare: correlation(true) };
+  }
+
+  /** Influence of every row on the value and, but for terms of order 1/n, on the unbiased square [n], mean 0. */
+  influence(): { value: Float64Array; unbiasedSquare: Float64Array } {
+    const n = this.x.rowSums.length;
+    const shares = [rowShares(this.x, this.y), rowShares(this.x, this.x), rowShares(this.y, this.y)];
+    const [xy, xx, yy] = shares.map((share) => mean(share) * n);
+    const unbiasedSquare = new Float64Array(n);
+    const value = new Float64Array(n);
+    const square = xx > 1e-12 * this.ofX && yy > 1e-12 * this.ofY ? xy / Math.sqrt(xx) / Math.sqrt(yy) : 0;
+    if (!(square > 0)) return { value, unbiasedSquare };
+    for (let i = 0; i < n; i++) {
+      // sums of centred products are quadratic in the weights of the rows
+      const relative = 2 * (shares[0][i] / xy) - shares[1][i] / xx - shares[2][i] / yy;
+      unbiasedSquare[i] = n * square * relative;
+      value[i] = (n * Math.sqrt(square) * relative) / 2;
+    }
+    return { value, unbiasedSquare };
+  }
+}
+
+function sumOfProducts(a: DistanceMatrix, b: DistanceMatrix, permutation: Int32Array | null = null): number {
+  const n = a.rowSums.length;
+  let total = 0;
+  for (let i = 0; i < n; i++) {
+    const [inA, inB] = [i * n, (permutation ? permutation[i] : i) * n];
+    let sum = 0;
+    if (permutation) for (let j = 0; j < n; j++) sum += a.values[inA + j] * b.values[inB + permutation[j]];
+    else for (let j = 0; j < n; j++) sum += a.values[inA + j] * b.values[inB + j];
+    total += sum;
+  }
+  return total;
+}
+
+/** Sum of products of centred distances from that of the distances themselves: double-centred, or U-centred. */
+function centredSum(
+  products: number,
+  a: DistanceMatrix,
+  b: DistanceMatrix,
+  permutation: Int32Array | null,
+  unbiased: boolean,
+): number {
+  const n = a.rowSums.length;
+  let [ofA, ofB, rows] = [0, 0, 0];
+  for (let i = 0; i < n; i++) {
+    ofA += a.rowSums[i];
+    ofB += b.rowSums[i];
+    rows += a.rowSums[i] * b.rowSums[permutation ? permutation[i] : i];
+  }
+  return unbiased
+    ? products - (2 * rows) / (n - 2) + (ofA / (n - 1)) * (ofB / (n - 2))
+    : products - (2 * rows) / n + (ofA / n) * (ofB / n);
+}
+
+/** Sum of products of double-centred distances, row by row [n]. */
+function rowShares(a: DistanceMatrix, b: DistanceMatrix): Float64Array {
+  const n = a.rowSums.length;
+  const [meanA, meanB] = [a.rowSums.map((sum) => sum / n), b.rowSums.map((sum) => sum / n)];
+  const [ofA, ofB] = [mean(meanA), mean(meanB)];
+  return Float64Array.from({ length: n }, (_, i) => {
+    let sum = 0;
+    for (let j = 0, at = i * n; j < n; j++, at++)
+      sum += (a.values[at] - meanA[i] - meanA[j] + ofA) * (b.values[at] - meanB[i] - meanB[j] + ofB);
+    return sum;
+  });
 }

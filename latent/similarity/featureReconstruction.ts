@@ -1,4 +1,5 @@
 import { centred, columnMeans, finiteFloat64, takeRows, type Matrix } from '../matrix.js';
+import { crossProduct } from '../pairwise.js';
 import { seededRandom, shuffle } from '../random.js';
 import { svd } from '../svd.js';
 
@@ -34,28 +35,33 @@ export interface ScaledSplit {
 }
 
 /**
+ * A cloud split and scaled.
+ * @throws RangeError when train or test is empty
+ */
+export function scaledSplit(cloud: Matrix<Float64Array>, split: ReconstructionSplit): ScaledSplit {
+  if (split.train.length === 0 || split.test.length === 0)
+    throw new RangeError(
+      `latent/similarity: ${split.train.length} rows to train and ${split.test.length} to test; both are needed`,
+    );
+  const train = takeRows(cloud, split.train);
+  const { points: trained, mean } = aboutMean(train);
+  const total = Math.sqrt(trained.data.reduce((sum, value) => sum + value * value, 0) / train.rows) || 1;
+  const divided = ({ data, rows, columns }: Matrix<Float64Array>) => ({
+    data: data.map((value) => value / total),
+    rows,
+    columns,
+  });
+  return { train: divided(trained), test: divided(centred(takeRows(cloud, split.test), mean)) };
+}
+
+/**
  * Both clouds split and scaled.
  * @throws RangeError when rows are not paired, a value is not finite, or train or test is empty
  */
 export function scaledSplits(x: Matrix, y: Matrix, split: ReconstructionSplit): [ScaledSplit, ScaledSplit] {
   if (x.rows !== y.rows)
     throw new RangeError(`latent/similarity: x has ${x.rows} rows and y ${y.rows}; rows are paired`);
-  if (split.train.length === 0 || split.test.length === 0)
-    throw new RangeError(
-      `latent/similarity: ${split.train.length} rows to train and ${split.test.length} to test; both are needed`,
-    );
-  const scaled = (cloud: Matrix<Float64Array>): ScaledSplit => {
-    const train = takeRows(cloud, split.train);
-    const { points: trained, mean } = aboutMean(train);
-    const total = Math.sqrt(trained.data.reduce((sum, value) => sum + value * value, 0) / train.rows) || 1;
-    const divided = ({ data, rows, columns }: Matrix<Float64Array>) => ({
-      data: data.map((value) => value / total),
-      rows,
-      columns,
-    });
-    return { train: divided(trained), test: divided(centred(takeRows(cloud, split.test), mean)) };
-  };
-  return [scaled(finiteFloat64(x, 'x')), scaled(finiteFloat64(y, 'y'))];
+  return [scaledSplit(finiteFloat64(x, 'x'), split), scaledSplit(finiteFloat64(y, 'y'), split)];
 }
 
 /** Rows about their mean by way of the first row, so that equal rows are exactly 0: what rounding leaves of them would be divided by its own size. */
@@ -66,78 +72,148 @@ export function aboutMean(x: Matrix<Float64Array>): { points: Matrix<Float64Arra
   return { points: centred(fromFirst, rest), mean: first.map((value, c) => value + rest[c]) };
 }
 
+/** Singular values and right vectors [p, width] of a matrix. */
+export interface RightSingularVectors {
+  s: Float64Array;
+  v: Float64Array;
+}
+
 /**
- * The linear map W [p, q] from x [m, p] to y [m, q], least squares by the singular values of x above a cut-off relative to the largest. The cut-off is
- * that of least error, root mean square over rows, when either half of the rows is predicted from the other. scikit-matter's
- * `Ridge2FoldCV` averages errors of columns instead, which depends on how y is rotated.
- * @returns 0 below 2 rows
+ * Rows that linear maps are fitted on, with what the fits need of them alone: the decomposition of all rows and of either half. The map W [p, q] to y [m, q] is
+ * least squares by the singular values of x above a cut-off relative to the largest. The cut-off is that of least error, root mean square
+ * over rows, when either half of the rows is predicted from the other. scikit-matter's `Ridge2FoldCV` averages errors of columns
+ * instead, which depends on how y is rotated.
  */
-export function fitReconstruction(x: Matrix<Float64Array>, y: Matrix<Float64Array>): Float64Array {
-  const map = new Float64Array(x.columns * y.columns);
-  if (x.rows < 2) return map;
-  const half = Math.ceil(x.rows / 2);
-  const [x1, x2] = [rowRange(x, 0, half), rowRange(x, half, x.rows)];
-  const [y1, y2] = [rowRange(y, 0, half), rowRange(y, half, y.rows)];
-  const [to2, to1] = [crossErrors(x1, y1, x2, y2), crossErrors(x2, y2, x1, y1)];
-  let [best, least] = [CUTOFFS[0], Infinity];
-  CUTOFFS.forEach((cutoff, at) => {
-    const error = to2[at] + to1[at];
-    if (error < least) [best, least] = [cutoff, error];
-  });
-  const { s, v, width, projected } = decomposition(x, y);
-  for (let c = 0; c < rankAt(best, s, x); c++)
-    for (let i = 0; i < x.columns; i++) {
-      const weight = v[i * width + c] / s[c];
-      for (let j = 0; j < y.columns; j++) map[i * y.columns + j] += weight * projected[c * y.columns + j];
-    }
-  return map;
-}
+export class ReconstructionSource {
+  private readonly parts: { x: Matrix<Float64Array>; of: RightSingularVectors; scores: Matrix<Float64Array> | null }[];
 
-/** Mean over rows of |y - xW|², for scaled rows. */
-export function meanSquaredError(x: Matrix<Float64Array>, y: Matrix<Float64Array>, map: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < x.rows; i++)
-    for (let j = 0; j < y.columns; j++) {
-      let rest = y.data[i * y.columns + j];
-      for (let c = 0; c < x.columns; c++) rest -= x.data[i * x.columns + c] * map[c * y.columns + j];
-      sum += rest * rest;
-    }
-  return sum / x.rows;
-}
-
-/** Root mean square error of the other fold at every cut-off: components are taken up one by one. */
-function crossErrors(
-  x: Matrix<Float64Array>,
-  y: Matrix<Float64Array>,
-  otherX: Matrix<Float64Array>,
-  otherY: Matrix<Float64Array>,
-): number[] {
-  const { s, v, width, projected } = decomposition(x, y);
-  const q = y.columns;
-  const rest = otherY.data.slice();
-  const error = () => Math.sqrt(rest.reduce((sum, value) => sum + value * value, 0) / otherX.rows);
-  const ofRank = [error()];
-  for (let c = 0, rank = rankAt(CUTOFFS[0], s, x); c < rank; c++) {
-    for (let i = 0; i < otherX.rows; i++) {
-      let score = 0;
-      for (let k = 0; k < x.columns; k++) score += otherX.data[i * x.columns + k] * v[k * width + c];
-      score /= s[c];
-      for (let j = 0; j < q; j++) rest[i * q + j] -= score * projected[c * q + j];
-    }
-    ofRank.push(error());
+  /**
+   * @param x [m, p]
+   * @param known decompositions of x and of its halves, as {@link decompositions} gave them for the same rows
+   */
+  constructor(
+    private readonly x: Matrix<Float64Array>,
+    known?: RightSingularVectors[],
+  ) {
+    const [first, second] = halvesOf(x);
+    const rows = x.rows < 2 ? [] : [x, first, second];
+    const others = [null, second, first];
+    this.parts = rows.map((part, at) => {
+      const of = known?.[at] ?? rightSingularVectors(part);
+      const other = others[at];
+      return { x: part, of, scores: other && scoresOf(other, of) };
+    });
   }
-  return CUTOFFS.map((cutoff) => ofRank[rankAt(cutoff, s, x)]);
+
+  /** Of all rows, the first half and the second. */
+  get decompositions(): RightSingularVectors[] {
+    return this.parts.map(({ of }) => of);
+  }
+
+  /** What the map to y [m, q] makes of test rows [r, p]: [r, q]; 0 below 2 rows. */
+  async predict(y: Matrix<Float64Array>, test: Matrix<Float64Array>): Promise<Matrix<Float64Array>> {
+    const predicted = { data: new Float64Array(test.rows * y.columns), rows: test.rows, columns: y.columns };
+    if (this.x.rows < 2) return predicted;
+    const [first, second] = halvesOf(y);
+    const [toSecond, toFirst] = [await this.crossErrors(1, first, second), await this.crossErrors(2, second, first)];
+    let [best, least] = [CUTOFFS[0], Infinity];
+    CUTOFFS.forEach((cutoff, at) => {
+      const error = toSecond[at] + toFirst[at];
+      if (error < least) [best, least] = [cutoff, error];
+    });
+    const { x, of } = this.parts[0];
+    const rank = rankAt(best, of.s, x);
+    subtractComponents(predicted, scoresOf(test, of), await projection(x, of, y), 0, rank);
+    for (let at = 0; at < predicted.data.length; at++) predicted.data[at] = -predicted.data[at];
+    return predicted;
+  }
+
+  /** Root mean square error of the other half at every cut-off: components are taken up one by one. */
+  private async crossErrors(part: number, y: Matrix<Float64Array>, otherY: Matrix<Float64Array>): Promise<number[]> {
+    const { x, of, scores } = this.parts[part];
+    const rest = { data: otherY.data.slice(), rows: otherY.rows, columns: otherY.columns };
+    const error = () => Math.sqrt(rest.data.reduce((sum, value) => sum + value * value, 0) / rest.rows);
+    const projected = await projection(x, of, y);
+    const errors: number[] = [];
+    let taken = 0;
+    // from the largest cut-off, which keeps fewest components, to the smallest
+    for (let at = CUTOFFS.length - 1; at >= 0; at--) {
+      const rank = rankAt(CUTOFFS[at], of.s, x);
+      if (rank > taken) subtractComponents(rest, scores!, projected, taken, rank);
+      errors[at] = rank === taken && at < CUTOFFS.length - 1 ? errors[at + 1] : error();
+      taken = rank;
+    }
+    return errors;
+  }
 }
 
-/** Singular values and right vectors [p, width] of x, and Uᵀy [width, q]. */
-function decomposition(x: Matrix<Float64Array>, y: Matrix<Float64Array>) {
-  const { u, s, v } = svd(x.data, x.rows, x.columns);
+/** Squared length of each row of y - predicted [rows]. */
+export function squaredErrors(y: Matrix<Float64Array>, predicted: Matrix<Float64Array>): Float64Array {
+  const q = y.columns;
+  const errors = new Float64Array(y.rows);
+  for (let i = 0, at = 0; i < y.rows; i++)
+    for (let j = 0; j < q; j++, at++) errors[i] += (y.data[at] - predicted.data[at]) ** 2;
+  return errors;
+}
+
+function rightSingularVectors(x: Matrix<Float64Array>): RightSingularVectors {
+  const { s, v } = svd(x.data, x.rows, x.columns);
+  return { s, v };
+}
+
+/** Rows of x in the right singular vectors of another, in units of the singular values: [rows, width]; 0 where these are. */
+function scoresOf(x: Matrix<Float64Array>, { s, v }: RightSingularVectors): Matrix<Float64Array> {
   const width = s.length;
+  const data = new Float64Array(x.rows * width);
+  for (let i = 0; i < x.rows; i++) {
+    const to = i * width;
+    for (let k = 0; k < x.columns; k++) {
+      const value = x.data[i * x.columns + k];
+      for (let c = 0, from = k * width; c < width; c++, from++) data[to + c] += value * v[from];
+    }
+    for (let c = 0; c < width; c++) data[to + c] = s[c] > 0 ? data[to + c] / s[c] : 0;
+  }
+  return { data, rows: x.rows, columns: width };
+}
+
+/** Uᵀy = (xV/s)ᵀy: [width, q]. */
+async function projection(
+  x: Matrix<Float64Array>,
+  { s, v }: RightSingularVectors,
+  y: Matrix<Float64Array>,
+): Promise<Matrix<Float64Array>> {
+  const width = s.length;
+  const cross = await crossProduct(x, y);
   const projected = new Float64Array(width * y.columns);
-  for (let i = 0; i < x.rows; i++)
-    for (let c = 0; c < width; c++)
-      for (let j = 0; j < y.columns; j++) projected[c * y.columns + j] += u[i * width + c] * y.data[i * y.columns + j];
-  return { s, v, width, projected };
+  for (let k = 0; k < x.columns; k++)
+    for (let c = 0; c < width; c++) {
+      if (s[c] === 0) continue;
+      const weight = v[k * width + c] / s[c];
+      for (let j = 0, to = c * y.columns, from = k * y.columns; j < y.columns; j++, to++, from++)
+        projected[to] += weight * cross[from];
+    }
+  return { data: projected, rows: width, columns: y.columns };
+}
+
+/** rest -= scores[:, first .. end) projected[first .. end). */
+function subtractComponents(
+  rest: Matrix<Float64Array>,
+  scores: Matrix<Float64Array>,
+  projected: Matrix<Float64Array>,
+  first: number,
+  end: number,
+): void {
+  const q = rest.columns;
+  for (let i = 0; i < rest.rows; i++)
+    for (let c = first; c < end; c++) {
+      const score = scores.data[i * scores.columns + c];
+      for (let j = 0, to = i * q, from = c * q; j < q; j++, to++, from++) rest.data[to] -= score * projected.data[from];
+    }
+}
+
+function halvesOf(x: Matrix<Float64Array>): [Matrix<Float64Array>, Matrix<Float64Array>] {
+  const half = Math.ceil(x.rows / 2);
+  return [rowRange(x, 0, half), rowRange(x, half, x.rows)];
 }
 
 /** Components above a cut-off, and above what rounding leaves of none. */

@@ -1,5 +1,6 @@
 import { finiteFloat64, type Matrix } from '../matrix.js';
 import { PairwiseDistances, squaredDistance } from '../pairwise.js';
+import { mean } from './mutualNeighbours.js';
 import { scanPairedDistances } from './pairedDistances.js';
 
 /** Information imbalance both ways. */
@@ -18,21 +19,74 @@ export interface InformationImbalance {
  * @throws RangeError when rows are not paired, k is not within 1 .. n - 1, or a value is not finite
  */
 export async function informationImbalance(x: Matrix, y: Matrix, k = 1): Promise<InformationImbalance> {
+  const { xToY, yToX } = await imbalanceOfRows(x, y, k);
+  return { xToY: mean(xToY), yToX: mean(yToX) };
+}
+
+/** What each row contributes, both ways [n]: the information imbalance is their mean. @throws as `informationImbalance` */
+export async function imbalanceOfRows(
+  x: Matrix,
+  y: Matrix,
+  k = 1,
+): Promise<Record<keyof InformationImbalance, Float64Array>> {
   const n = x.rows;
   if (n !== y.rows) throw new RangeError(`latent/similarity: x has ${n} rows and y ${y.rows}; rows are paired`);
   if (!(Number.isInteger(k) && k >= 1 && k < n))
     throw new RangeError(`latent/similarity: ${k} neighbours among ${n} rows; k must be within 1 and ${n - 1}`);
   const [left, right] = [finiteFloat64(x, 'x'), finiteFloat64(y, 'y')];
   const [inX, inY] = [new PairwiseDistances(left, left), new PairwiseDistances(right, right)];
-  let [xToY, yToX] = [0, 0];
+  const [xToY, yToX] = [new Float64Array(n), new Float64Array(n)];
+  const scale = 2 / (n * k);
   await scanPairedDistances(inX, inY, n, (i, ofX, ofY) => {
     const a: Distances = { values: ofX, error: inX.error, exact: (j) => squaredDistance(left, i, left, j) };
     const b: Distances = { values: ofY, error: inY.error, exact: (j) => squaredDistance(right, i, right, j) };
-    xToY += rankSum(nearest(a, i, k), b, i);
-    yToX += rankSum(nearest(b, i, k), a, i);
+    xToY[i] = scale * rankSum(nearest(a, i, k), b, i);
+    yToX[i] = scale * rankSum(nearest(b, i, k), a, i);
   });
-  const scale = 2 / (n * n * k);
-  return { xToY: scale * xToY, yToX: scale * yToX };
+  return { xToY, yToX };
+}
+
+/** Ranks of all rows by their distance from each, for information imbalances under many permutations. */
+export interface RankTable {
+  /** Rank of column j about row i [n, n], 1 for the nearest, ties by their mean rank; 0 on the diagonal. */
+  ranks: Float32Array;
+  /** Of each row, those that are nearest: equally near ones share the place. */
+  nearest: Int32Array[];
+}
+
+/** The table of a cloud: 4 n² bytes, O(n² p) by differences, so that equal rows tie. */
+export function rankTable(x: Matrix): RankTable {
+  const n = x.rows;
+  const ranks = new Float32Array(n * n);
+  const nearest: Int32Array[] = [];
+  const squares = new Float64Array(n);
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j < n; j++) squares[j] = j === i ? Infinity : squaredDistance(x, i, x, j);
+    const order = Int32Array.from(squares.keys()).sort((a, b) => squares[a] - squares[b]);
+    for (let first = 0, end = 0; first < n - 1; first = end) {
+      while (end < n - 1 && squares[order[end]] === squares[order[first]]) end++;
+      for (let at = first; at < end; at++) ranks[i * n + order[at]] = (first + 1 + end) / 2;
+      if (first === 0) nearest.push(order.slice(0, end));
+    }
+  }
+  return { ranks, nearest };
+}
+
+/** Information imbalance by the nearest row, k = 1, where row i of x stands beside row `permutation[i]` of y. */
+export function permutedImbalance(x: RankTable, y: RankTable, permutation: Int32Array): InformationImbalance {
+  const n = permutation.length;
+  const inverse = new Int32Array(n);
+  permutation.forEach((from, to) => (inverse[from] = to));
+  const oneWay = (a: RankTable, b: RankTable, to: Int32Array) => {
+    let sum = 0;
+    for (let i = 0; i < n; i++) {
+      let ranks = 0;
+      for (const j of a.nearest[i]) ranks += b.ranks[to[i] * n + to[j]];
+      sum += ranks / a.nearest[i].length;
+    }
+    return (2 * sum) / (n * n);
+  };
+  return { xToY: oneWay(x, y, permutation), yToX: oneWay(y, x, inverse) };
 }
 
 /** Squared distances from one row: of a scan, to an error, and exact, so that equal rows tie. */

@@ -2,13 +2,14 @@ import { centred, takeRows, type Matrix } from '../matrix.js';
 import { squaredDistance } from '../pairwise.js';
 import {
   aboutMean,
-  fitReconstruction,
-  meanSquaredError,
+  ReconstructionSource,
   scaledSplits,
+  squaredErrors,
   type ReconstructionErrors,
   type ReconstructionSplit,
   type ScaledSplit,
 } from './featureReconstruction.js';
+import { mean } from './mutualNeighbours.js';
 
 /**
  * Local feature reconstruction error (Goscinski et al. 2021; Chorna et al., arXiv 2512.05717), both ways: as `gfre`, but every test row has a map of its own,
@@ -18,30 +19,51 @@ import {
  * @param neighbours training rows of a local map; min(p, q) by default, as published, which leaves the map one direction short
  * @throws RangeError as `scaledSplits`, or when there are fewer training rows than neighbours
  */
-export function lfre(
+export async function lfre(
   x: Matrix,
   y: Matrix,
   split: ReconstructionSplit,
   neighbours = Math.min(x.columns, y.columns),
-): ReconstructionErrors {
-  if (!(Number.isInteger(neighbours) && neighbours >= 1 && neighbours <= split.train.length))
-    throw new RangeError(
-      `latent/similarity: local maps of ${neighbours} among ${split.train.length} training rows; give 1 to as many`,
-    );
+): Promise<ReconstructionErrors> {
   const [left, right] = scaledSplits(x, y, split);
-  return { xToY: localError(left, right, neighbours), yToX: localError(right, left, neighbours) };
+  const error = async (source: ScaledSplit, target: ScaledSplit) =>
+    Math.sqrt(mean(await localSquaredErrors(localSources(source, neighbours), target)));
+  return { xToY: await error(left, right), yToX: await error(right, left) };
 }
 
-function localError(source: ScaledSplit, target: ScaledSplit, k: number): number {
-  let sum = 0;
-  for (let i = 0; i < source.test.rows; i++) {
-    const near = nearestRows(source.train, source.test, i, k);
-    const [x, y] = [aboutMean(takeRows(source.train, near)), aboutMean(takeRows(target.train, near))];
-    const map = fitReconstruction(x.points, y.points);
-    const [xTest, yTest] = [takeRows(source.test, [i]), takeRows(target.test, [i])];
-    sum += meanSquaredError(centred(xTest, x.mean), centred(yTest, y.mean), map);
+/** What the map of one test row is fitted on. */
+export interface LocalSource {
+  /** Positions of its rows among the training rows, nearest first. */
+  near: Int32Array;
+  fit: ReconstructionSource;
+  /** The test row about the mean of those rows [1, p]. */
+  test: Matrix<Float64Array>;
+}
+
+/**
+ * The sources of all test rows.
+ * @throws RangeError when there are fewer training rows than neighbours
+ */
+export function localSources({ train, test }: ScaledSplit, neighbours: number): LocalSource[] {
+  if (!(Number.isInteger(neighbours) && neighbours >= 1 && neighbours <= train.rows))
+    throw new RangeError(
+      `latent/similarity: local maps of ${neighbours} among ${train.rows} training rows; give 1 to as many`,
+    );
+  return Array.from({ length: test.rows }, (_, i) => {
+    const near = nearestRows(train, test, i, neighbours);
+    const { points, mean } = aboutMean(takeRows(train, near));
+    return { near, fit: new ReconstructionSource(points), test: centred(takeRows(test, [i]), mean) };
+  });
+}
+
+/** Squared error of each test row [rows] of a target. */
+export async function localSquaredErrors(sources: readonly LocalSource[], target: ScaledSplit): Promise<Float64Array> {
+  const errors = new Float64Array(sources.length);
+  for (const [i, { near, fit, test }] of sources.entries()) {
+    const { points, mean } = aboutMean(takeRows(target.train, near));
+    errors[i] = squaredErrors(centred(takeRows(target.test, [i]), mean), await fit.predict(points, test))[0];
   }
-  return Math.sqrt(sum / source.test.rows);
+  return errors;
 }
 
 /** The k rows of a cloud nearest to row i of another, nearest first. */

@@ -33,23 +33,34 @@ export function unbiasedLinearCka(x: CentredCloud, y: CentredCloud, cross: Float
 /**
  * Influence of every row on linear CKA [n]: n times the derivative by the row's weight, mean 0. HSIC(x, y) = sum_i x_iᵀ(XᵀY)y_i is quadratic in the
  * weights, so a row counts twice its share there; the shift of the means is of second order.
+ * @param ofX, ofY `selfForms` of the clouds, where they were computed before
  */
-export async function linearCkaInfluence(x: CentredCloud, y: CentredCloud, cross: Float64Array): Promise<Float64Array> {
+export async function linearCkaInfluence(
+  x: CentredCloud,
+  y: CentredCloud,
+  cross: Float64Array,
+  ofX?: Float64Array,
+  ofY?: Float64Array,
+): Promise<Float64Array> {
   const n = x.points.rows;
   const value = linearCka(x, y, cross);
   const influence = new Float64Array(n);
   if (value === 0) return influence;
-  const terms: [CentredCloud, CentredCloud, Float64Array, number][] = [
-    [x, y, cross, 2],
-    [x, x, x.gram, -1],
-    [y, y, y.gram, -1],
+  const terms: [shares: Float64Array, total: Float64Array, weight: number][] = [
+    [await bilinearForms(x, y, cross), cross, 2],
+    [ofX ?? (await selfForms(x)), x.gram, -1],
+    [ofY ?? (await selfForms(y)), y.gram, -1],
   ];
-  for (const [a, b, ab, weight] of terms) {
-    const scale = (value * weight * n) / squaredFrobenius(ab);
-    const shares = await bilinearForms(a, b, ab);
+  for (const [shares, total, weight] of terms) {
+    const scale = (value * weight * n) / squaredFrobenius(total);
     for (let i = 0; i < n; i++) influence[i] += scale * shares[i];
   }
   return influence;
+}
+
+/** x_iᵀ(XᵀX)x_i for every row i [n]. */
+export function selfForms(x: CentredCloud): Promise<Float64Array> {
+  return bilinearForms(x, x, x.gram);
 }
 
 /** a_iᵀ M b_i for every row i [n], M [p, q]. */

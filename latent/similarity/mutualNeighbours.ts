@@ -5,19 +5,57 @@ import type { Neighbours } from './neighbours.js';
  * @throws RangeError when the two differ in rows or k
  */
 export function neighbourOverlaps(x: Neighbours, y: Neighbours): Float64Array {
-  checkAlike(x, y);
-  return overlaps(x, y, identity(x.rows), identity(x.rows));
+  const shares = new Float64Array(x.rows);
+  visitSharedNeighbours(x, y, null, (i) => shares[i]++);
+  for (let i = 0; i < shares.length; i++) shares[i] /= x.k;
+  return shares;
 }
 
 /**
- * The mean overlap after the rows of y are permuted: row i of x then stands beside row `permutation[i]` of y. Neighbour sets are only relabelled, so
- * that one permutation costs O(n k).
+ * The mean overlap after the rows of y are permuted: row i of x then stands beside row `permutation[i]` of y, or row i for null. Neighbour sets are
+ * only relabelled, so that one permutation costs O(n k).
+ * @throws RangeError when the two differ in rows or k
  */
-export function permutedOverlap(x: Neighbours, y: Neighbours, permutation: Int32Array): number {
+export function permutedOverlap(x: Neighbours, y: Neighbours, order: Int32Array | null): number {
   checkAlike(x, y);
-  const inverse = new Int32Array(permutation.length);
-  permutation.forEach((from, to) => (inverse[from] = to));
-  return mean(overlaps(x, y, permutation, inverse));
+  const permutation = order ?? Int32Array.from({ length: x.rows }, (_, row) => row);
+  const { rows, k } = x;
+  const [inX, inY] = [x.indices, y.indices];
+  const marked = new Int32Array(rows); // by row of y: 1 + the last row of x that has it for a neighbour
+  let shared = 0;
+  for (let i = 0; i < rows; i++) {
+    const mark = i + 1;
+    for (let at = i * k, end = at + k; at < end; at++) marked[permutation[inX[at]]] = mark;
+    for (let at = permutation[i] * k, end = at + k; at < end; at++) if (marked[inY[at]] === mark) shared++;
+  }
+  return shared / (rows * k);
+}
+
+/**
+ * Neighbours that both clouds have, row by row.
+ * @param permutation row i of x stands beside row `permutation[i]` of y; null for row i
+ * @param visit gets row i of x and where its neighbour stands in `x.indices` and `y.indices`
+ * @throws RangeError when the two differ in rows or k
+ */
+export function visitSharedNeighbours(
+  x: Neighbours,
+  y: Neighbours,
+  permutation: Int32Array | null,
+  visit: (i: number, atX: number, atY: number) => void,
+): void {
+  checkAlike(x, y);
+  const { rows, k } = x;
+  const marked = new Int32Array(rows);
+  const places = new Int32Array(rows);
+  for (let i = 0; i < rows; i++) {
+    for (let at = i * k, end = at + k; at < end; at++) {
+      const neighbour = permutation ? permutation[x.indices[at]] : x.indices[at];
+      marked[neighbour] = i + 1;
+      places[neighbour] = at;
+    }
+    for (let at = (permutation ? permutation[i] : i) * k, end = at + k; at < end; at++)
+      if (marked[y.indices[at]] === i + 1) visit(i, places[y.indices[at]], at);
+  }
 }
 
 /** Mean of values; 0 of none. */
@@ -25,23 +63,6 @@ export function mean(values: ArrayLike<number>): number {
   let sum = 0;
   for (let at = 0; at < values.length; at++) sum += values[at];
   return values.length === 0 ? 0 : sum / values.length;
-}
-
-function overlaps(x: Neighbours, y: Neighbours, rowOf: Int32Array, nameOf: Int32Array): Float64Array {
-  const { rows, k } = x;
-  const marked = new Int32Array(rows).fill(-1);
-  const shares = new Float64Array(rows);
-  for (let i = 0; i < rows; i++) {
-    for (let at = i * k; at < (i + 1) * k; at++) marked[x.indices[at]] = i;
-    let common = 0;
-    for (let at = rowOf[i] * k, end = at + k; at < end; at++) if (marked[nameOf[y.indices[at]]] === i) common++;
-    shares[i] = common / k;
-  }
-  return shares;
-}
-
-function identity(length: number): Int32Array {
-  return Int32Array.from({ length }, (_, at) => at);
 }
 
 function checkAlike(x: Neighbours, y: Neighbours): void {

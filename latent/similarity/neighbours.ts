@@ -17,8 +17,8 @@ export interface Neighbours {
 /**
  * Exact nearest neighbours in float64. A float32 matrix product screens all pairs; those within its error bound of the k-th are compared again by plain
  * float64 sums over coordinates, so that equal rows are at equal distances; ties go to the lower index.
- * @param x finite float64 values [n, p]
- * @throws RangeError when k is not within 1 .. n - 1, or, for cosine, a row is zero
+ * @param x finite float64 values [n, p]; for the cosine see `directions`
+ * @throws RangeError when k is not within 1 .. n - 1
  */
 export async function nearestNeighbours(
   x: Matrix<Float64Array>,
@@ -42,6 +42,20 @@ export async function nearestNeighboursByMeasure(
   const n = x.rows;
   if (!(Number.isInteger(k) && k >= 1 && k < n))
     throw new RangeError(`latent/similarity: ${k} neighbours among ${n} rows; k must be within 1 and ${n - 1}`);
+  const cosine = measures.indexOf('cosine');
+  if (cosine < 0 || !squaredNorms(x).includes(0)) return search(x, k, measures);
+  // Among zero rows the cosine is told by distances of directions, which have a column more.
+  const rest = measures.filter((measure) => measure !== 'cosine');
+  const found = rest.length > 0 ? await search(x, k, rest) : [];
+  return found.toSpliced(cosine, 0, ...(await search(directions(x), k, ['euclidean'])));
+}
+
+async function search(
+  x: Matrix<Float64Array>,
+  k: number,
+  measures: readonly NeighbourMeasure[],
+): Promise<Neighbours[]> {
+  const n = x.rows;
   const mean = columnMeans(x);
   const points = centred(x, mean);
   const radius = Math.sqrt(largest(squaredNorms(points))) || 1; // float32 has the range for rows of length 1
@@ -99,7 +113,7 @@ function viewBy(
     shifts: offsets.map((value) => value + meanSquare),
     scales: squares.map((square) => radius / Math.sqrt(square)),
   };
-  return { offsets, scaled, rounding, compared: unitRows(x, squares), inner: false };
+  return { offsets, scaled, rounding, compared: directions(x), inner: false };
 }
 
 /**
@@ -118,14 +132,24 @@ export function hubness({ indices, rows, k }: Neighbours): number {
   return second === 0 ? 0 : third / second ** 1.5;
 }
 
-function unitRows(x: Matrix<Float64Array>, squares: Float64Array): Matrix<Float64Array> {
-  const data = new Float64Array(x.data.length);
+/**
+ * Rows of length 1. A row of zeros has a direction of its own, at right angles to all others and shared by all zero rows: where there is one, every row gets
+ * a last column that is 1 for zero rows and 0 for the others. (One-hot elements have such coordinates where no anchor is of the element.)
+ */
+export function directions(x: Matrix<Float64Array>): Matrix<Float64Array> {
+  const squares = squaredNorms(x);
+  const columns = x.columns + (squares.includes(0) ? 1 : 0);
+  const data = new Float64Array(x.rows * columns);
   squares.forEach((square, row) => {
-    if (square === 0) throw new RangeError(`latent/similarity: row ${row} is zero and has no cosine; leave it out`);
+    const to = row * columns;
+    if (square === 0) {
+      data[to + x.columns] = 1;
+      return;
+    }
     const scale = 1 / Math.sqrt(square);
-    for (let at = row * x.columns; at < (row + 1) * x.columns; at++) data[at] = x.data[at] * scale;
+    for (let c = 0; c < x.columns; c++) data[to + c] = x.data[row * x.columns + c] * scale;
   });
-  return matrix(data, x.rows, x.columns);
+  return matrix(data, x.rows, columns);
 }
 
 function innerProduct(x: Matrix<Float64Array>, i: number, j: number): number {

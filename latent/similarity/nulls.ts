@@ -1,8 +1,8 @@
-import { seededRandom, shuffle } from '../random.js';
+import { seededIntegers } from '../random.js';
 import { mean } from './mutualNeighbours.js';
 
 /** Rows of y are permuted freely, or only among rows of the same element (the strict null: composition alone cannot beat it). */
-export const nullKinds = ['free', 'element'] as const;
+export const nullKinds = ['free', 'within_element'] as const;
 /** See `nullKinds`. */
 export type NullKind = (typeof nullKinds)[number];
 
@@ -36,13 +36,18 @@ export function calibrate(similarity: number, nulls: Float64Array, most = 1, alp
   const position = Math.ceil((1 - alpha) * (count + 1) - 1e-9) - 1;
   const threshold = combined[Math.min(count, Math.max(0, position))];
   const atLeast = nulls.reduce((sum, value) => sum + (value >= similarity - TIE ? 1 : 0), 0);
-  const range = most - threshold;
   return {
     nullMean: mean(nulls),
     threshold,
-    calibrated: range > 1e-12 ? Math.min(1, Math.max(0, (similarity - threshold) / range)) : 0,
+    calibrated: aboveThreshold(similarity, threshold, most),
     pValue: (1 + atLeast) / (1 + count),
   };
+}
+
+/** max(0, (s - threshold) / (most - threshold)), at most 1; 0 where the null reaches the largest value itself. */
+export function aboveThreshold(similarity: number, threshold: number, most = 1): number {
+  const range = most - threshold;
+  return range > 1e-12 ? Math.min(1, Math.max(0, (similarity - threshold) / range)) : 0;
 }
 
 /**
@@ -55,7 +60,7 @@ export function* permutations(
   seed: number,
   groups?: ArrayLike<number>,
 ): Generator<Int32Array> {
-  const random = seededRandom(seed);
+  const below = seededIntegers(seed);
   const members = new Map<number, number[]>();
   for (let i = 0; i < n; i++) {
     const group = groups ? groups[i] : 0;
@@ -66,12 +71,17 @@ export function* permutations(
   const sorted = [...members.keys()]
     .sort((a, b) => a - b)
     .map((group) => Int32Array.from(members.get(group) as number[]));
+  const permutation = new Int32Array(n);
+  for (const rows of sorted) for (const row of rows) permutation[row] = row;
   for (let made = 0; made < count; made++) {
-    const permutation = new Int32Array(n);
-    for (const rows of sorted) {
-      const shuffled = shuffle(rows.slice(), random);
-      rows.forEach((row, at) => (permutation[row] = shuffled[at]));
-    }
-    yield permutation;
+    // Shuffling goes on from the permutation before: each is uniform, and independent of that one.
+    for (const rows of sorted)
+      for (let last = rows.length - 1; last > 0; last--) {
+        const [here, there] = [rows[last], rows[below(last + 1)]];
+        const moved = permutation[here];
+        permutation[here] = permutation[there];
+        permutation[there] = moved;
+      }
+    yield permutation.slice();
   }
 }

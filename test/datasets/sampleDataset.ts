@@ -2,6 +2,7 @@ import { digestJson, sha256Hex } from '../../datasets/digest.js';
 import type { CardContent } from '../../datasets/card.js';
 import type { PinnedBasis } from '../../datasets/catalog.js';
 import { commitRun } from '../../datasets/commit.js';
+import { similarityHeadline } from '../../datasets/headline.js';
 import * as keys from '../../datasets/keys.js';
 import type { PartEntry, RunContent } from '../../datasets/manifest.js';
 import type { ObjectStore } from '../../datasets/store/objectStore.js';
@@ -134,16 +135,23 @@ export async function writeSample(
           draws: 1,
           seed: 42,
           k: null,
+          null: 'none',
           null_mean: null,
+          null_threshold: null,
           calibrated: null,
+          calibrated_low: null,
+          calibrated_high: null,
           p_value: null,
+          permutations: null,
+          hubness_a: null,
+          hubness_b: null,
         },
       ];
       const similarityBytes = await similarityTable.encode(similarity);
       await write('similarity', (sha) => keys.pairPart('similarity', pair, sha), similarityBytes, 1);
       const drawn = [
-        { draw: 0, material_id: 'mp-1', atom_index: 1 },
-        { draw: 0, material_id: 'é-3', atom_index: 0 },
+        { draw: 0, material_id: 'mp-1', atom_index: 1, place: 1 },
+        { draw: 0, material_id: 'é-3', atom_index: 0, place: 0 },
       ];
       const drawnBytes = await similarityRowsTable.encode(drawn);
       await write('similarity_rows', (sha) => keys.pairRowsPart('similarity_rows', pair, 0, sha), drawnBytes, 2);
@@ -224,6 +232,7 @@ export function sampleCard(digest: string): CardContent {
     structures: 5,
     atoms: 11,
     quarantined: { empty: 1 },
+    similarity: similarityHeadline([], []),
     models: [
       { id: 'model-a', ...model },
       { id: 'model-b', ...model, quarantined: { unsupported_element: 2 } },

@@ -215,7 +215,15 @@ describe('row-shaped tables', () => {
     const similarity = {
       ...{ model_a: 'a', model_b: 'b', space: 'coordinates', metric: 'linear_cka', stratum: 'all', value: 0.1 + 0.2 },
       ...{ low: null, high: 1e300, n: 4000, draws: 5, seed: Number.MAX_SAFE_INTEGER, k: 10 },
-      ...{ null_mean: null, calibrated: 0, p_value: null },
+      ...{
+        null: 'free',
+        null_mean: null,
+        null_threshold: null,
+        calibrated: 0,
+        calibrated_low: 0,
+        calibrated_high: 0.5,
+      },
+      ...{ p_value: null, permutations: 200, hubness_a: -0.25, hubness_b: null },
     };
     const bytes = await similarityTable.encode([similarity, { ...similarity, k: null }], { params: 'x' });
     const back = await similarityTable.decode(bytes);
@@ -309,7 +317,7 @@ test('every table of the public contract has its columns', () => {
     anchor_vectors: 'anchor vector',
     coordinates: 'material_id atom_index atomic_number coordinates',
     structure_vectors: 'material_id n_atoms mean',
-    similarity: 'model_a model_b space metric stratum value low high n draws seed null_mean calibrated p_value',
+    similarity: 'model_a model_b space metric stratum value low high n draws seed null null_mean calibrated p_value',
     similarity_rows: 'draw material_id atom_index',
     transport: 'draw source_material_id source_atom_index target_material_id target_atom_index mass cost',
     transport_summary:

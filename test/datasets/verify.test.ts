@@ -174,7 +174,7 @@ describe('tables that do not belong together are found, though every digest is r
     'a row of a pair that no model embedded': [
       'similarity_rows refer to atoms of both models',
       withPart('similarity_rows', async () => {
-        const rows = [{ draw: 0, material_id: 'mp-1', atom_index: 2 }];
+        const rows = [{ draw: 0, material_id: 'mp-1', atom_index: 2, place: 0 }];
         return { bytes: await similarityRowsTable.encode(rows), rows: 1 };
       }),
     ],

@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { matrix, type Matrix } from '../../../latent/matrix.js';
+import { matrix, takeRows, type Matrix } from '../../../latent/matrix.js';
 import { normalFrom, seededRandom } from '../../../latent/random.js';
-import { comparePair, similarityMetrics } from '../../../latent/similarity/comparePair.js';
+import { comparePair, type CalibratedValue } from '../../../latent/similarity/comparePair.js';
+import { similarityMetrics } from '../../../latent/similarity/metrics.js';
+import { nearestNeighbours } from '../../../latent/similarity/neighbours.js';
 import { randomRotation } from '../randomRows.js';
 import { clouds, fixture } from './fixtures/readFixture.js';
 
@@ -16,16 +18,24 @@ function normalCloud(n: number, p: number, seed: number): Matrix<Float64Array> {
 }
 
 const plain = { seed: 1, replicates: 0 };
+const numbersOf = ({ nullMean, threshold, calibrated, pValue, replicates }: CalibratedValue) => [
+  nullMean,
+  threshold,
+  calibrated,
+  pValue,
+  ...replicates,
+];
+
 async function values(x: Matrix, y: Matrix, neighbours = 5): Promise<Record<string, number>> {
   const compared = await comparePair(x, y, { ...plain, neighbours });
-  return Object.fromEntries(compared.map(({ metric, value }) => [metric, value]));
+  return Object.fromEntries(compared.map(({ name, value }) => [name, value]));
 }
 
 describe('metrics against numpy, scipy and scikit-learn (fixtures/similarity.py)', () => {
   test.each(fixture.pairs.map((pair, at) => ({ at, ...pair })))('pair $at: $n rows of $p and $q', async (pair) => {
     const compared = await comparePair(...clouds(pair), { ...plain, neighbours: pair.k });
     const byName = Object.fromEntries(compared.map((one) => [one.metric, one]));
-    expect(Object.keys(byName)).toEqual([...similarityMetrics]);
+    expect(new Set(compared.map(({ metric }) => metric))).toEqual(new Set(similarityMetrics));
     for (const measure of ['euclidean', 'cosine', 'inner'] as const) {
       expect(byName[`mutual_knn_${measure}`].value).toBeCloseTo(pair.mutual[measure], 12);
       expect(byName[`mutual_knn_${measure}`].hubness?.x).toBeCloseTo(pair.hubness[measure], 10);
@@ -57,9 +67,9 @@ describe('what the metrics do not see', () => {
           const before = await values(x, y);
           const rotated = await values(moved(0), y);
           const shifted = await values(moved(shift), y);
-          for (const metric of similarityMetrics) {
-            expect(rotated[metric]).toBeCloseTo(before[metric], 10);
-            if (!/cosine|inner/.test(metric)) expect(shifted[metric]).toBeCloseTo(before[metric], 10);
+          for (const [name, value] of Object.entries(before)) {
+            expect(rotated[name], name).toBeCloseTo(value, 8);
+            if (!/cosine|inner|cknna/.test(name)) expect(shifted[name], name).toBeCloseTo(value, 8);
           }
         },
       ),
@@ -78,7 +88,8 @@ describe('what the metrics do not see', () => {
             columns,
           );
         const [before, after] = [await values(x, y), await values(reversed(x), reversed(y))];
-        for (const metric of similarityMetrics) expect(after[metric]).toBeCloseTo(before[metric], 10);
+        for (const [name, value] of Object.entries(before))
+          if (!name.includes('fre_')) expect(after[name], name).toBeCloseTo(value, 10); // which rows are held out changes
       }),
       { numRuns: 15 },
     );
@@ -89,30 +100,75 @@ describe('special clouds', () => {
   test('equal clouds reach the end of every scale', async () => {
     const x = normalCloud(50, 6, 3);
     const same = await values(x, x);
-    for (const metric of similarityMetrics)
-      if (metric === 'angular_procrustes') expect(same[metric]).toBeLessThan(1e-6);
-      else expect(same[metric]).toBeCloseTo(1, 12);
+    for (const [name, value] of Object.entries(same))
+      if (name === 'angular_procrustes') expect(value).toBeLessThan(1e-6);
+      else if (name.startsWith('information_imbalance')) expect(value, name).toBeCloseTo(2 / 50, 12);
+      else if (!name.startsWith('lfre')) expect(value, name).toBeCloseTo(name.startsWith('gfre') ? 0 : 1, 10); // LFRE's maps are a direction short
   });
 
-  test('a constant cloud shares nothing: 0 or a right angle, never NaN', async () => {
-    const constant = matrix(new Float64Array(50 * 3).fill(2), 50, 3);
-    const compared = await comparePair(constant, normalCloud(50, 3, 4), {
-      seed: 1,
-      replicates: 10,
-      metrics: ['mutual_knn_euclidean', 'linear_cka', 'unbiased_linear_cka', 'angular_procrustes'],
-      nulls: { kinds: ['free'], elements: new Int32Array(50), seed: 2, permutations: 9 },
-    });
-    expect(compared.map(({ value }) => value).slice(1)).toEqual([0, 0, Math.PI / 2]);
-    for (const { value, replicates, nulls } of compared)
-      for (const number of [value, ...replicates, nulls[0].calibrated, nulls[0].pValue, nulls[0].nullMean])
-        expect(Number.isFinite(number)).toBe(true);
+  test.each([
+    ['a constant cloud', matrix(new Float64Array(50 * 3).fill(2), 50, 3)],
+    ['a cloud of zeros', matrix(new Float64Array(50 * 3), 50, 3)],
+    [
+      'one-hot elements',
+      matrix(
+        Float64Array.from({ length: 50 * 3 }, (_, at) => Number(at % 9 === 0)),
+        50,
+        3,
+      ),
+    ],
+  ])('%s shares nothing, or what chance shares; nothing is NaN, in any metric or null', async (_, x) => {
+    for (const other of [normalCloud(50, 3, 4), x]) {
+      const compared = await comparePair(x, other, {
+        seed: 1,
+        replicates: 10,
+        neighbours: 4,
+        elements: Int32Array.from({ length: 50 }, (_, at) => at % 2),
+        nulls: { kinds: ['free', 'within_element'], permutations: 9 },
+      });
+      expect(new Set(compared.map(({ metric }) => metric)).size).toBe(similarityMetrics.length);
+      for (const { name, value, replicates, nulls, hubness } of compared)
+        for (const number of [value, ...replicates, hubness?.x ?? 0, ...nulls.flatMap((one) => numbersOf(one))])
+          expect(Number.isFinite(number), name).toBe(true);
+      if (new Set(x.data).size === 1)
+        expect(compared.flatMap(({ name, value }) => (/cka|correlation|cknna/.test(name) ? [value] : []))).toEqual([
+          0, 0, 0, 0, 0,
+        ]);
+    }
+  });
+
+  test('a zero row is nearest to zero rows by its cosine, and at right angles to the others', async () => {
+    const x = normalCloud(20, 3, 9);
+    x.data.fill(0, 0, 9); // rows 0, 1, 2
+    const { indices } = await nearestNeighbours(x, 2, 'cosine');
+    expect([...indices.subarray(0, 6)].sort()).toEqual([0, 0, 1, 1, 2, 2]);
+    const nonzero = takeRows(
+      x,
+      Int32Array.from({ length: 17 }, (_, at) => at + 3),
+    );
+    const apart = await nearestNeighbours(nonzero, 2, 'cosine');
+    expect([...indices.subarray(6)]).toEqual([...apart.indices].map((row) => row + 3));
+  });
+
+  test('metrics that have too few rows are left out', async () => {
+    const names = async (n: number) =>
+      (await comparePair(normalCloud(n, 2, 1), normalCloud(n, 2, 2), { ...plain, neighbours: 5 })).map(
+        ({ name }) => name,
+      );
+    expect(await names(1)).toEqual([]);
+    expect(await names(3)).toEqual([
+      'linear_cka',
+      'angular_procrustes',
+      'information_imbalance_a_to_b',
+      'information_imbalance_b_to_a',
+    ]);
+    expect(await names(6)).not.toContain('mutual_knn_euclidean');
+    expect(await names(7)).toContain('mutual_knn_euclidean');
   });
 
   test.each([
     ['unpaired rows', normalCloud(9, 2, 1), normalCloud(8, 2, 1), /9 rows and y 8/],
     ['NaN', matrix(Float64Array.of(1, NaN, 3, 4), 2, 2), normalCloud(2, 2, 1), /x has NaN in row 0, column 1/],
-    ['fewer rows than neighbours', normalCloud(5, 2, 1), normalCloud(5, 2, 2), /5 neighbours among 5 rows/],
-    ['a zero row, for the cosine', matrix(new Float64Array(20), 10, 2), normalCloud(10, 2, 2), /row 0 is zero/],
   ])('%s are refused', async (_, x, y, message) => {
     await expect(comparePair(x, y, { ...plain, neighbours: 5 })).rejects.toThrow(message);
   });
@@ -165,7 +221,8 @@ describe('nulls', () => {
         replicates: 0,
         neighbours: 4,
         metrics,
-        nulls: { kinds: ['free', 'element'], elements, seed: trial, permutations: 19 },
+        elements,
+        nulls: { kinds: ['free', 'within_element'], permutations: 19 },
       });
       for (const { metric, nulls } of compared)
         for (const { null: kind, pValue } of nulls)
@@ -173,7 +230,7 @@ describe('nulls', () => {
             if (pValue <= level) below[`${metric} ${kind} ${level}`] = (below[`${metric} ${kind} ${level}`] ?? 0) + 1;
     }
     for (const metric of metrics)
-      for (const kind of ['free', 'element'])
+      for (const kind of ['free', 'within_element'])
         for (const level of [0.2, 0.5]) {
           const share = (below[`${metric} ${kind} ${level}`] ?? 0) / trials;
           const spread = 3.5 * Math.sqrt((level * (1 - level)) / trials);
@@ -198,7 +255,8 @@ describe('nulls', () => {
       ...plain,
       metrics: ['mutual_knn_euclidean'],
       neighbours: 10,
-      nulls: { kinds: ['free', 'element'], elements, seed: 5, permutations: 99 },
+      elements,
+      nulls: { kinds: ['free', 'within_element'], permutations: 99 },
     });
     expect(value).toBeGreaterThan(0.2);
     expect(nulls[0].pValue).toBe(0.01);
@@ -210,7 +268,8 @@ describe('nulls', () => {
     const elements = Int32Array.from({ length: 30 }, (_, at) => at);
     const compared = await comparePair(normalCloud(30, 3, 1), normalCloud(30, 3, 2), {
       ...plain,
-      nulls: { kinds: ['element'], elements, seed: 5, permutations: 19 },
+      elements,
+      nulls: { kinds: ['within_element'], permutations: 19 },
     });
     for (const { metric, nulls } of compared) {
       expect(nulls[0].pValue, metric).toBe(1);

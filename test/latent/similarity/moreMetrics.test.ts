@@ -69,8 +69,8 @@ const both = ({ xToY, yToX }: { xToY: number; yToX: number }): Both => [xToY, yT
 async function values(x: Cloud, y: Cloud): Promise<Record<string, number>> {
   const { value, unbiasedSquare } = await distanceCorrelation(x, y);
   const [imbalanceXToY, imbalanceYToX] = both(await informationImbalance(x, y, 3));
-  const [gfreXToY, gfreYToX] = both(gfre(x, y, split));
-  const [lfreXToY, lfreYToX] = both(lfre(x, y, split, 8));
+  const [gfreXToY, gfreYToX] = both(await gfre(x, y, split));
+  const [lfreXToY, lfreYToX] = both(await lfre(x, y, split, 8));
   return {
     cknna: await cknna(x, y, 8),
     value,
@@ -97,9 +97,9 @@ describe('against numpy and scipy (fixtures/moreMetrics.py)', () => {
       found.forEach((value, way) => expect(Math.abs(value / expected[way] - 1)).toBeLessThan(1e-9));
     close(both(await informationImbalance(x, y)), pair.nearest);
     close(both(await informationImbalance(x, y, pair.k)), pair.imbalance);
-    close(both(gfre(x, y, halves)), pair.gfre);
-    close(both(lfre(x, y, halves)), pair.lfre);
-    close(both(lfre(x, y, halves, 12)), pair.lfreOf12);
+    close(both(await gfre(x, y, halves)), pair.gfre);
+    close(both(await lfre(x, y, halves)), pair.lfre);
+    close(both(await lfre(x, y, halves, 12)), pair.lfreOf12);
   });
 });
 
@@ -148,10 +148,10 @@ describe('what the metrics do not see', () => {
         const place = new Int32Array(N);
         order.forEach((from, to) => (place[from] = to));
         const followed = { train: split.train.map((row) => place[row]), test: split.test.map((row) => place[row]) };
-        for (const error of [gfre, lfre])
-          both(error(ofX, ofY, followed)).forEach((value, way) =>
-            expect(value).toBeCloseTo(both(error(x, y, split))[way], 9),
-          );
+        for (const error of [gfre, lfre]) {
+          const expected = both(await error(x, y, split));
+          both(await error(ofX, ofY, followed)).forEach((value, way) => expect(value).toBeCloseTo(expected[way], 9));
+        }
       }),
       { numRuns: 10 },
     );
@@ -183,7 +183,8 @@ describe('ends of the scales', () => {
     );
     for (const k of [1, 4])
       both(await informationImbalance(x, x, k)).forEach((way) => expect(way).toBeCloseTo((k + 1) / N, 12));
-    for (const error of [...both(gfre(x, x, split)), ...both(lfre(x, x, split, 14))]) expect(error).toBeLessThan(1e-12);
+    for (const error of [...both(await gfre(x, x, split)), ...both(await lfre(x, x, split, 14))])
+      expect(error).toBeLessThan(1e-12);
   });
 
   test('independent clouds', async () => {
@@ -191,7 +192,7 @@ describe('ends of the scales', () => {
     expect(Math.abs((await distanceCorrelation(x, y)).unbiasedSquare)).toBeLessThan(0.02);
     expect(Math.abs(await cknna(x, y, 10))).toBeLessThan(0.05);
     both(await informationImbalance(x, y)).forEach((way) => expect(Math.abs(way - 1)).toBeLessThan(0.1));
-    both(gfre(x, y, reconstructionHalves(400, 2))).forEach((way) => expect(Math.abs(way - 1)).toBeLessThan(0.1));
+    both(await gfre(x, y, reconstructionHalves(400, 2))).forEach((way) => expect(Math.abs(way - 1)).toBeLessThan(0.1));
   });
 
   test('a linear map is seen through globally, a curve only locally and only one way', async () => {
@@ -203,8 +204,8 @@ describe('ends of the scales', () => {
       1,
     );
     const halves = reconstructionHalves(n, 3);
-    const global = gfre(t, parabola, halves);
-    const local = lfre(t, parabola, halves, 8);
+    const global = await gfre(t, parabola, halves);
+    const local = await lfre(t, parabola, halves, 8);
     expect(global.xToY).toBeGreaterThan(0.8);
     expect(local.xToY).toBeLessThan(0.1);
     expect(local.yToX).toBeGreaterThan(0.8);
@@ -228,7 +229,7 @@ describe('ends of the scales', () => {
       expect(await cknna(a, b, 5)).toBe(0);
       both(await informationImbalance(a, b, 2)).forEach((way) => expect(way).toBeCloseTo(1, 12));
     }
-    for (const { xToY, yToX } of [gfre(constant, y, split), lfre(constant, y, split)]) {
+    for (const { xToY, yToX } of [await gfre(constant, y, split), await lfre(constant, y, split)]) {
       expect(yToX).toBe(0);
       expect(xToY).toBeGreaterThan(0.7);
       expect(xToY).toBeLessThan(2);
@@ -268,7 +269,9 @@ describe('ends of the scales', () => {
     await expect(distanceCorrelation(normalCloud(3, 2, 1), normalCloud(3, 2, 2))).rejects.toThrow(/at least 4 rows/);
     await expect(cknna(x, x, 1)).rejects.toThrow(/at least 4 and 2/);
     await expect(informationImbalance(x, x, 9)).rejects.toThrow(/9 neighbours among 9 rows/);
-    expect(() => lfre(x, x, halves, 6)).toThrow(/6 among 5 training rows/);
-    expect(() => gfre(x, x, { train: halves.train, test: new Int32Array(0) })).toThrow(/5 rows to train and 0 to test/);
+    await expect(lfre(x, x, halves, 6)).rejects.toThrow(/6 among 5 training rows/);
+    await expect(gfre(x, x, { train: halves.train, test: new Int32Array(0) })).rejects.toThrow(
+      /5 rows to train and 0 to test/,
+    );
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { bootstrapShifts, combineDraws, quantile } from '../../../latent/similarity/bootstrap.js';
+import { RowResamples, combineDraws, quantile } from '../../../latent/similarity/bootstrap.js';
 import { calibrate, permutations } from '../../../latent/similarity/nulls.js';
 import { fixture } from './fixtures/readFixture.js';
 
@@ -44,7 +44,7 @@ describe('permutations', () => {
 describe('bootstrap', () => {
   test('replicates spread as the standard error of the mean', async () => {
     const influence = Float64Array.from({ length: 400 }, (_, at) => (at % 2 ? 1 : -1));
-    const [shifts] = await bootstrapShifts([influence], 4000, 9);
+    const [shifts] = await new RowResamples(400, 4000, 9).shifts([influence]);
     const variance = shifts.reduce((sum, shift) => sum + shift ** 2, 0) / 4000;
     expect(Math.sqrt(variance)).toBeGreaterThan(0.95 / 20);
     expect(Math.sqrt(variance)).toBeLessThan(1.05 / 20);

@@ -1,0 +1,161 @@
+import { takeRows, type Matrix } from '../matrix.js';
+import type { CompareOptions, Measured } from './comparePair.js';
+import { DistanceCorrelations, distanceMatrix } from './distanceCorrelation.js';
+import {
+  ReconstructionSource,
+  reconstructionHalves,
+  scaledSplit,
+  type ReconstructionSplit,
+  type ScaledSplit,
+} from './featureReconstruction.js';
+import { globalSquaredErrors } from './gfre.js';
+import { imbalanceOfRows, permutedImbalance, rankTable } from './informationImbalance.js';
+import { localSources, localSquaredErrors } from './lfre.js';
+import type { DirectedMetric, SimilarityMetric } from './metrics.js';
+import { mean } from './mutualNeighbours.js';
+import type { PreparedCloud } from './preparedCloud.js';
+import type { RowSet } from './rowSet.js';
+
+/** Local maps of a draw: one costs three singular value decompositions of min(p, q) rows. */
+const LOCAL_MAPS = 50;
+
+/** The metrics that look at all pairs of rows or solve for maps, on the dense rows. */
+export async function compareDense(
+  metrics: readonly SimilarityMetric[],
+  x: PreparedCloud,
+  y: PreparedCloud,
+  rows: RowSet,
+  options: CompareOptions,
+): Promise<Measured[]> {
+  const [a, b] = [takeRows(x.x, options.denseRows), takeRows(y.x, options.denseRows)];
+  const withNull = (metric: SimilarityMetric) =>
+    options.nulls.kinds.length > 0 && options.nulls.metrics.includes(metric);
+  const measured = await distanceCorrelations(metrics, a, b, rows);
+  if (metrics.includes('information_imbalance'))
+    measured.push(...(await informationImbalances(a, b, rows, withNull('information_imbalance'))));
+  if (!metrics.includes('gfre') && !metrics.includes('lfre')) return measured;
+
+  const split = reconstructionHalves(rows.n, options.seed);
+  if (metrics.includes('gfre')) {
+    const source = (cloud: Matrix<Float64Array>, { work }: PreparedCloud): Source => {
+      const side = scaledSplit(cloud, split);
+      const fit = new ReconstructionSource(side.train, work.decompositions ?? undefined);
+      return { cloud, squaredErrors: (target) => globalSquaredErrors(fit, side, target) };
+    };
+    measured.push(...(await reconstruction('gfre', rows, split, source(a, x), source(b, y))));
+  }
+  const neighbours = Math.min(a.columns, b.columns);
+  if (metrics.includes('lfre') && neighbours <= split.train.length) {
+    const few = { ...split, test: split.test.slice(0, LOCAL_MAPS) };
+    const source = (cloud: Matrix<Float64Array>): Source => {
+      const sources = localSources(scaledSplit(cloud, few), neighbours);
+      return { cloud, squaredErrors: (target) => localSquaredErrors(sources, target) };
+    };
+    measured.push(...(await reconstruction('lfre', rows, few, source(a), source(b))));
+  }
+  return measured;
+}
+
+async function distanceCorrelations(
+  metrics: readonly SimilarityMetric[],
+  a: Matrix<Float64Array>,
+  b: Matrix<Float64Array>,
+  rows: RowSet,
+): Promise<Measured[]> {
+  const asked = (['distance_correlation', 'unbiased_distance_correlation'] as const).filter((metric) =>
+    metrics.includes(metric),
+  );
+  if (asked.length === 0) return [];
+  const correlations = new DistanceCorrelations(await distanceMatrix(a), await distanceMatrix(b));
+  const [observed, influence] = [correlations.of(), correlations.influence()];
+  return asked.map((metric) => {
+    const which = metric === 'distance_correlation' ? 'value' : 'unbiasedSquare';
+    return {
+      metric,
+      name: metric,
+      rows,
+      value: observed[which],
+      influence: influence[which],
+      hubness: null,
+      permuted: (permutation) => correlations.of(permutation)[which],
+    };
+  });
+}
+
+async function informationImbalances(
+  a: Matrix<Float64Array>,
+  b: Matrix<Float64Array>,
+  rows: RowSet,
+  withNull: boolean,
+): Promise<Measured[]> {
+  const ofRows = await imbalanceOfRows(a, b);
+  const tables = withNull ? ([rankTable(a), rankTable(b)] as const) : null;
+  return (['xToY', 'yToX'] as const).map((way) => {
+    const value = mean(ofRows[way]);
+    const flipped = (one: number) => 1 - one;
+    return {
+      metric: 'information_imbalance',
+      name: nameOf('information_imbalance', way),
+      rows,
+      value,
+      influence: ofRows[way].map((one) => one - value),
+      hubness: null,
+      scale: { similarity: flipped, value: flipped, most: 1 - 2 / rows.n }, // when the nearest are the same
+      permuted: (permutation) => flipped(permutedImbalance(tables![0], tables![1], permutation)[way]),
+    };
+  });
+}
+
+/** A cloud and how well it predicts the test rows of another that is split alike. */
+interface Source {
+  cloud: Matrix<Float64Array>;
+  squaredErrors: (target: ScaledSplit) => Promise<Float64Array>;
+}
+
+/** Both ways. Of a permuted pair the source keeps its rows, and with them its maps: the target is permuted, the other way by the inverse. */
+async function reconstruction(
+  metric: 'gfre' | 'lfre',
+  rows: RowSet,
+  split: ReconstructionSplit,
+  left: Source,
+  right: Source,
+): Promise<Measured[]> {
+  const flipped = (error: number) => 1 - error;
+  const measured: Measured[] = [];
+  for (const way of ['xToY', 'yToX'] as const) {
+    const [source, target] = way === 'xToY' ? [left, right] : [right, left];
+    const squares = await source.squaredErrors(scaledSplit(target.cloud, split));
+    const square = mean(squares);
+    const value = Math.sqrt(square);
+    const influence = new Float64Array(rows.n);
+    // Of the square's mean over the test rows, as a mean over all rows; the root's derivative makes it the value's.
+    if (value > 0)
+      split.test.forEach(
+        (row, at) => (influence[row] = ((squares[at] - square) / (2 * value)) * (rows.n / squares.length)),
+      );
+    measured.push({
+      metric,
+      name: nameOf(metric, way),
+      rows,
+      value,
+      influence,
+      hubness: null,
+      scale: { similarity: flipped, value: flipped, most: 1 },
+      permuted: async (permutation) => {
+        const permuted = takeRows(target.cloud, way === 'xToY' ? permutation : inverseOf(permutation));
+        return flipped(Math.sqrt(mean(await source.squaredErrors(scaledSplit(permuted, split)))));
+      },
+    });
+  }
+  return measured;
+}
+
+function nameOf(metric: DirectedMetric, way: 'xToY' | 'yToX') {
+  return `${metric}_${way === 'xToY' ? 'a_to_b' : 'b_to_a'}` as const;
+}
+
+function inverseOf(permutation: Int32Array): Int32Array {
+  const inverse = new Int32Array(permutation.length);
+  permutation.forEach((from, to) => (inverse[from] = to));
+  return inverse;
+}
