@@ -12,8 +12,8 @@ export interface IntegerMasses {
 const UNITS = 2 ** 50;
 
 /**
- * Integer masses for n sources and m sinks. Uniform weights (none given) become m/d and n/d with d = gcd(n, m), exactly; other weights are
- * rounded to units of 2^-50 of the total, the remainder going to the largest.
+ * Integer masses for n sources and m sinks. Uniform weights (none given) become m/d and n/d with d = gcd(n, m), exactly; integer weights with
+ * the same total on both sides stay as they are; other weights are rounded to units of 2^-50 of the total, the remainder going to the largest.
  * @throws RangeError when a weight is negative or not finite, or all of a side are zero
  */
 export function integerMasses(
@@ -34,6 +34,8 @@ export function integerMasses(
   }
   const left = normalisedWeights(sourceWeights, n, 'source');
   const right = normalisedWeights(sinkWeights, m, 'sink');
+  const total = sourceWeights && sinkWeights && commonTotal(sourceWeights, sinkWeights);
+  if (total) return { supply: sourceWeights, demand: sinkWeights, total, sourceWeights: left, sinkWeights: right };
   return { supply: rounded(left), demand: rounded(right), total: UNITS, sourceWeights: left, sinkWeights: right };
 }
 
@@ -54,6 +56,14 @@ export function normalisedWeights(weights: Float64Array | undefined, length: num
   if (!(sum > 0 && sum < Infinity))
     throw new RangeError(`latent/transport: the ${side} weights sum to ${sum}; a side needs mass`);
   return weights.map((weight) => weight / sum);
+}
+
+/** The total of two lists of integers that have the same; undefined where they are no such lists. */
+function commonTotal(left: Float64Array, right: Float64Array): number | undefined {
+  const [total, other] = [left, right].map((weights) =>
+    weights.reduce((sum, weight) => (Number.isInteger(weight) ? sum + weight : NaN), 0),
+  );
+  return total === other && total <= UNITS ? total : undefined;
 }
 
 function rounded(weights: Float64Array): Float64Array {

@@ -39,8 +39,8 @@ export interface SolvedPair {
     /** <P, C>. */
     cost: number;
     /** A lower bound on the cost of any plan, and the distance to it. */
-    dual: number;
-    gap: number;
+    dual: number | null;
+    gap: number | null;
     /** Mean cost of row i to row i; null for disjoint samples. */
     paired_cost: number | null;
     /** Mean of the cost matrix, the expected cost of a random pairing. */
