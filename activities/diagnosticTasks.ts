@@ -1,11 +1,27 @@
 import { anchorQuality, gramConditioning } from '../latent/anchorQuality.js';
 import { farthestPoints, kMeansPlusPlus, lowestRankedByElement, stratifiedAnchors } from '../latent/anchorPolicies.js';
-import { matrix, takeRows, type Matrix } from '../latent/matrix.js';
+import {
+  elementSpace,
+  evaluateControls,
+  evaluateSpace,
+  evaluateTransfer,
+  predictablePairs,
+  summariseScores,
+  type Predicted,
+  type SpaceSums,
+} from '../latent/arithmetic/evaluate.js';
+import type { Substitution } from '../latent/arithmetic/substitutions.js';
+import { clusterMeans } from '../latent/clusterBootstrap.js';
+import { drift, type DriftOptions, type Versions } from '../latent/drift.js';
+import { elementBias, type ElementBiasOptions } from '../latent/elementBias.js';
+import { finiteFloat64, matrix, takeRows, type Matrix } from '../latent/matrix.js';
 import { decodeMoments, momentsOf } from '../latent/moments.js';
+import { novelty } from '../latent/novelty.js';
+import { nearestDistances } from '../latent/orbits.js';
 import { applyDirectProjection, fitDirectProjection } from '../latent/pca.js';
 import { seededRandom, shuffle } from '../latent/random.js';
 import { hubness, nearestNeighbours } from '../latent/similarity/neighbours.js';
-import { finiteFloat64 } from '../latent/matrix.js';
+import { stitch, type StitchingTask } from '../latent/stitching/stitch.js';
 import {
   ANISOTROPY_WARNING,
   groupShare,
@@ -44,7 +60,130 @@ export const diagnosticTasks = {
       anchors: await qualities(task, embeddings),
     };
   },
+
+  /** See `elementBias` of latent. */
+  elementBias: (task: {
+    x: Matrix;
+    y: Matrix;
+    atomicNumbers: Int32Array;
+    structures: Int32Array;
+    options: ElementBiasOptions;
+  }) => elementBias(task.x, task.y, task.atomicNumbers, task.structures, task.options),
+
+  /** Drift of vectors, and of energies: `energies` are changes per atom (eV), a structure each. */
+  drift: async (task: { versions: Versions; energies: Float64Array; options: DriftOptions }) => {
+    const { versions, energies, options } = task;
+    return { shifts: await drift(versions, options), energies: energyDrift(energies, options) };
+  },
+
+  /** Embedding arithmetic within one model, the composition controls beside it. */
+  arithmetic: async (task: {
+    spaces: { space: string; sums: SpaceSums }[];
+    compositions: ReadonlyMap<number, number>[];
+    pairs: Substitution[];
+    replicates: number;
+    seed: number;
+  }) => {
+    const { compositions, replicates, seed } = task;
+    const pairs = predictablePairs(task.pairs, compositions);
+    const evaluated: { space: string; predicted: Predicted[] }[] = [
+      { space: 'composition', predicted: await evaluateControls(compositions, pairs, seed) },
+    ];
+    for (const { space, sums } of task.spaces)
+      evaluated.push({ space, predicted: await evaluateSpace(elementSpace(sums, compositions), pairs) });
+    const figures = evaluated.flatMap(({ space, predicted }) =>
+      predicted.flatMap(({ predictor, ...scores }) =>
+        summariseScores(scores, pairs, replicates, seed).map((figure) => ({ space, predictor, ...figure })),
+      ),
+    );
+    const scoresOf = (space: string, predictor: Predicted['predictor']) =>
+      evaluated.find((one) => one.space === space)!.predicted.find((one) => one.predictor === predictor)!;
+    const offset = scoresOf('coordinates', 'offset');
+    const [noChange, composition, oneHot] = [
+      scoresOf('coordinates', 'no_change'),
+      scoresOf('coordinates', 'composition_mean'),
+      scoresOf('composition', 'one_hot'),
+    ];
+    const analogies = pairs.map((pair, at) => ({
+      pair,
+      rank: offset.rank[at],
+      rank_no_change: noChange.rank[at],
+      rank_composition: composition.rank[at],
+      rank_one_hot: oneHot.rank[at],
+      relative_error: Number.isNaN(offset.relativeError[at]) ? null : offset.relativeError[at],
+    }));
+    analogies.sort((a, b) => a.rank - b.rank || (a.relative_error ?? 0) - (b.relative_error ?? 0));
+    return { figures, analogies };
+  },
+
+  /** Novelty of x [n, dim] against a reference [m, dim], see latent. */
+  novelty: (task: {
+    x: Float32Array;
+    reference: Float32Array;
+    dim: number;
+    neighbours: number;
+    groups: Int32Array;
+    referenceGroups: Int32Array;
+  }) => {
+    const { x, reference, dim, neighbours, groups, referenceGroups } = task;
+    const rows = (data: Float32Array) => matrix(data, data.length / dim, dim);
+    return novelty(rows(x), rows(reference), neighbours, groups, referenceGroups);
+  },
+
+  /** See `nearestDistances` of latent. */
+  nearestDistances: (x: Matrix) => nearestDistances(x),
+
+  /** See `stitch` of latent. */
+  stitch: (task: StitchingTask) => stitch(task),
+
+  /** Offsets of one model applied in another. */
+  transferOffsets: async (task: {
+    from: { sums: SpaceSums; compositions: ReadonlyMap<number, number>[] };
+    to: { sums: SpaceSums; compositions: ReadonlyMap<number, number>[] };
+    pairs: { inFrom: Substitution; inTo: Substitution }[];
+    replicates: number;
+    seed: number;
+  }) => {
+    const { from, to, replicates, seed } = task;
+    const known = new Set(
+      predictablePairs(
+        task.pairs.map(({ inFrom }) => inFrom),
+        from.compositions,
+      ),
+    );
+    const pairs = task.pairs.filter(({ inFrom }) => known.has(inFrom));
+    const scores = await evaluateTransfer(
+      elementSpace(from.sums, from.compositions),
+      elementSpace(to.sums, to.compositions),
+      pairs,
+    );
+    return summariseScores(
+      scores,
+      pairs.map(({ inTo }) => inTo),
+      replicates,
+      seed,
+    );
+  },
 };
+
+/** Mean change of the energy and the scatter about it, with intervals over structures; nothing below two structures. */
+function energyDrift(changes: Float64Array, { replicates, seed }: DriftOptions) {
+  const n = changes.length;
+  if (n < 2) return [];
+  const groups = { groups: Int32Array.from({ length: n }, (_, at) => at), count: n };
+  const mean = changes.reduce((sum, value) => sum + value, 0) / n;
+  const squares = changes.map((value) => (value - mean) ** 2);
+  const [offset, variance] = clusterMeans([changes, squares], groups, replicates, seed);
+  const scatter = {
+    value: Math.sqrt(variance.value),
+    low: Math.sqrt(variance.low),
+    high: Math.sqrt(variance.high),
+  };
+  return [
+    { metric: 'energy_offset', interval: offset, n },
+    { metric: 'energy_scatter', interval: scatter, n },
+  ];
+}
 
 async function figures(space: SpaceDiagnostics, sample: Matrix, atomicNumbers: Int32Array) {
   const k = HUB_NEIGHBOURS;

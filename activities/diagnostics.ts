@@ -1,19 +1,35 @@
 import type { DiagnosticStage } from '../config/names.js';
 import type { PartEntry } from '../datasets/manifest.js';
 import { modelDiagnosticsTable } from '../datasets/tables/modelDiagnostics.js';
+import { analogiesDiagnostic, arithmeticDiagnostic } from './arithmetic.js';
+import { atypicalDiagnostic, noveltyDiagnostic } from './atypical.js';
+import { biasDiagnostic } from './bias.js';
 import { diagnosticActivity, diagnosticParts, type Diagnostic, type DiagnosticTask } from './diagnostic.js';
 import { DiagnosticIndices } from './diagnosticIndex.js';
 import type { ItemTask, PlanDocument, RunRef, Tally } from './documents.js';
 import type { Work } from './heartbeat.js';
+import { driftDiagnostic } from './drift.js';
 import { Pools, poolStage } from './pool.js';
 import type { Runs } from './runs.js';
 import { spacesDiagnostic } from './spaces.js';
+import { stitchingDiagnostic } from './stitching.js';
+import { symmetryDiagnostic } from './symmetry.js';
 
 /** All diagnostics over one memory, in the order of `DIAGNOSTIC_STAGES`. */
 export function diagnosticsOf(runs: Runs): Diagnostic[] {
   const indices = new DiagnosticIndices(runs);
   const pools = new Pools(runs, indices);
-  return [spacesDiagnostic(runs, indices, pools)];
+  return [
+    spacesDiagnostic(runs, indices, pools),
+    symmetryDiagnostic(runs, indices),
+    noveltyDiagnostic(runs, indices, pools),
+    atypicalDiagnostic(runs, indices, pools),
+    biasDiagnostic(runs, indices, pools),
+    analogiesDiagnostic(runs, indices, pools),
+    arithmeticDiagnostic(runs, indices, pools),
+    stitchingDiagnostic(runs, indices, pools),
+    driftDiagnostic(runs, indices, pools),
+  ];
 }
 
 /** Their activities, and that which gathers what they look at. */

@@ -66,14 +66,25 @@ export class Pools {
 
   /** What was pooled of a model. @throws when the pool stage has not been there */
   async of(run: RunRef, plan: PlanDocument, basis: string, model: string, work: Work): Promise<PooledModel> {
-    const parts = await modelParts(this.runs, run, basis, model, work);
-    const index = await this.indices.of(run, plan, work);
     const store = this.runs.store(run);
-    const receipt = await findReceipt<PoolReceipt>(store, 'pool', poolKey(parts, index), work);
-    if (!receipt) throw new Error(`activities: model ${model} is not pooled`);
-    const { key } = receipt.outputs.pool;
+    const part = await this.find(run, plan, basis, model, work);
+    if (!part) throw new Error(`activities: model ${model} is not pooled`);
+    const { key } = part;
     const decode = async () => unpack(model, decodeArrays<Packed>(await store.get(key, work)));
     return this.known.get(`${run.output}\n${key}`, decode, work.signal);
+  }
+
+  /** The object that holds it; undefined where the pool stage has not been there. */
+  async find(
+    run: RunRef,
+    plan: PlanDocument,
+    basis: string,
+    model: string,
+    work: Work,
+  ): Promise<PartEntry | undefined> {
+    const parts = await modelParts(this.runs, run, basis, model, work);
+    const index = await this.indices.of(run, plan, work);
+    return (await findReceipt<PoolReceipt>(this.runs.store(run), 'pool', poolKey(parts, index), work))?.outputs.pool;
   }
 }
 

@@ -23,7 +23,18 @@ export function taskQueue(role: QueueRole, suffix = ''): string {
  * Diagnostics of a run, in order: each fans out over models, pairs, shards, or models times shards. `pool` gathers, once a model,
  * what the others look at.
  */
-export const DIAGNOSTIC_STAGES = ['pool', 'spaces'] as const;
+export const DIAGNOSTIC_STAGES = [
+  'pool',
+  'spaces',
+  'symmetry',
+  'novelty',
+  'atypical',
+  'bias',
+  'analogies',
+  'arithmetic',
+  'stitching',
+  'drift',
+] as const;
 /** One of {@link DIAGNOSTIC_STAGES}. */
 export type DiagnosticStage = (typeof DIAGNOSTIC_STAGES)[number];
 

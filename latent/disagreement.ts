@@ -8,7 +8,7 @@ export interface ColumnScale {
   deviation: Float64Array;
 }
 
-/** Deviations below this are rounding of float32 cosines; such a column says nothing. */
+/** Deviations below this share of their root mean square are rounding of float32; such a column says nothing. */
 const CONSTANT = 1e-6;
 
 /** The scale of the columns of x [n, K]. @throws RangeError without rows */
@@ -17,9 +17,10 @@ export function columnScale(x: Matrix): ColumnScale {
   const mean = columnMeans(x);
   const deviation = new Float64Array(x.columns);
   for (let at = 0; at < x.data.length; at++) deviation[at % x.columns] += (x.data[at] - mean[at % x.columns]) ** 2;
+  const floor = CONSTANT * Math.sqrt(deviation.reduce((sum, value) => sum + value, 0) / x.columns / x.rows);
   for (let c = 0; c < x.columns; c++) {
     const value = Math.sqrt(deviation[c] / x.rows);
-    deviation[c] = value > CONSTANT ? value : 1;
+    deviation[c] = value > floor ? value : 1;
   }
   return { mean, deviation };
 }

@@ -49,7 +49,7 @@ export async function range(state: RangeState): Promise<Tally> {
     taskQueue: taskQueue('compute', state.queueSuffix),
   });
   const activities =
-    stage === 'embed'
+    stage === 'embed' || stage === 'symmetry' // both run networks
       ? proxyActivities<Activities>({ ...forInference, taskQueue: taskQueue('inference', state.queueSuffix) })
       : compute;
   const total = state.end - state.start;

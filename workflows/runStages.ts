@@ -32,6 +32,14 @@ const ITEMS: Record<FanOutStage, string> = {
   transport: 'pairs',
   pool: 'models',
   spaces: 'models',
+  symmetry: 'models',
+  novelty: 'shards of models',
+  atypical: 'shards',
+  bias: 'pairs',
+  analogies: 'models',
+  arithmetic: 'pairs',
+  stitching: 'pairs',
+  drift: 'pairs',
 };
 
 /** The fan-outs of one run, with what an operator sees of them and can do to them. Make one before the first await. */

@@ -13,16 +13,16 @@ export const atypicalTable = rowTable('atypical', {
     'double?',
     'Variance over lineages of the standardised coordinates, mean over anchors; null below two lineages and for single models.',
   ),
-  disagreement_percentile: column('double?', 'Share of the reference atoms or structures with less.'),
+  disagreement_percentile: column('double?', 'Share of the reference atoms with less.'),
   novelty: column(
     'double?',
     "Mean distance to the nearest reference atoms of other structures in the model's own space, in units of the median of the reference; null for all.",
   ),
-  novelty_percentile: column('double?', 'Share of the reference with less; for all the mean over lineages.'),
+  novelty_percentile: column('double?', 'Share of the reference atoms with less; for all the mean over lineages.'),
   anchor_cosine: column('double?', 'Cosine to the nearest anchor; null for all.'),
   anchor_percentile: column(
     'double?',
-    'Share of the reference that is nearer to an anchor; for all the mean over lineages.',
+    'Share of the reference atoms that are nearer to an anchor; for all the mean over lineages.',
   ),
 });
 /** A row of {@link atypicalTable}. */

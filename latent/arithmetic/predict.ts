@@ -73,7 +73,6 @@ export interface Scores {
 /**
  * Ranks the target of each pair by its distance to the prediction.
  * @param predictions [pairs, K]
- * @param rows positions of the structures that take part; all sources and targets are among them
  */
 export async function scorePredictions(
   { means }: ElementSpace,
@@ -102,12 +101,15 @@ export async function scorePredictions(
   return scores;
 }
 
-/** Summed sizes of a space in which every element has one vector: composition and nothing else. */
+/**
+ * The space in which every atom of an element has the one vector of it: composition and nothing else.
+ * @param columns length of the vectors
+ */
 export function compositionSpace(
   compositions: readonly ReadonlyMap<number, number>[],
+  columns: number,
   vectorOf: (element: number) => Float64Array,
 ): ElementSpace {
-  const columns = compositions.length === 0 ? 0 : vectorOf(0).length;
   const means = matrix(new Float64Array(compositions.length * columns), compositions.length, columns);
   const totals = new Map<number, { sum: Float64Array; count: number }>();
   compositions.forEach((composition, s) => {

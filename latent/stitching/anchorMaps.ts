@@ -1,5 +1,4 @@
 import { centred, columnMeans, matrix, type Matrix } from '../matrix.js';
-import { crossProduct } from '../pairwise.js';
 import { svd } from '../svd.js';
 
 /** An affine map of rows: x -> (x - source) W + target. */
@@ -39,23 +38,23 @@ export function applyMap({ source, weights, target }: AnchorMap, x: Matrix): Mat
 }
 
 /** Least squares about the means of the anchors. */
-export function affine(x: Matrix, y: Matrix): Promise<AnchorMap> {
+export function affine(x: Matrix, y: Matrix): AnchorMap {
   const [source, target] = [columnMeans(x), columnMeans(y)];
-  return Promise.resolve({ source, target, weights: pseudoSolve(centred(x, source), centred(y, target)) });
+  return { source, target, weights: pseudoSolve(centred(x, source), centred(y, target)) };
 }
 
 /** Least squares through the origin. */
-export function leastSquares(x: Matrix, y: Matrix): Promise<AnchorMap> {
+export function leastSquares(x: Matrix, y: Matrix): AnchorMap {
   const [source, target] = [new Float64Array(x.columns), new Float64Array(y.columns)];
-  return Promise.resolve({ source, target, weights: pseudoSolve(centred(x, source), centred(y, target)) });
+  return { source, target, weights: pseudoSolve(centred(x, source), centred(y, target)) };
 }
 
 /** The rotation (or its part, where widths differ) and the scale that bring the centred anchors nearest: Procrustes. */
-export async function orthogonal(x: Matrix, y: Matrix): Promise<AnchorMap> {
+export function orthogonal(x: Matrix, y: Matrix): AnchorMap {
   const [source, target] = [columnMeans(x), columnMeans(y)];
   const [from, to] = [centred(x, source), centred(y, target)];
   const [p, q] = [x.columns, y.columns];
-  const { u, s, v } = svd(await crossProduct(from, to), p, q);
+  const { u, s, v } = svd(cross(from, to), p, q);
   const r = s.length;
   const total = from.data.reduce((sum, value) => sum + value * value, 0);
   const scale = total === 0 ? 0 : s.reduce((sum, value) => sum + value, 0) / total;
@@ -87,6 +86,18 @@ export function inverseProjection(anchors: Matrix): AnchorMap {
       for (let j = 0; j < d; j++) weights[i * d + j] += left * v[j * r + c];
     }
   return { source: new Float64Array(k), weights, target: new Float64Array(d) };
+}
+
+/** xᵀy [p, q]. */
+function cross(x: Matrix<Float64Array>, y: Matrix<Float64Array>): Float64Array {
+  const [p, q] = [x.columns, y.columns];
+  const products = new Float64Array(p * q);
+  for (let row = 0; row < x.rows; row++)
+    for (let i = 0; i < p; i++) {
+      const value = x.data[row * p + i];
+      for (let j = 0, at = i * q; j < q; j++) products[at++] += value * y.data[row * q + j];
+    }
+  return products;
 }
 
 /** pinv(x) y [p, q], singular values of x below {@link ANCHOR_CUTOFF} dropped. */

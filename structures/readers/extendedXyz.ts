@@ -122,8 +122,8 @@ async function skipToAtomCount(lines: LineReader): Promise<void> {
   }
 }
 
-/** `key=value` pairs; values are bare, in double or single quotes, or in braces. A key alone is true. */
-function parseComment(comment: string): Record<string, string> {
+/** `key=value` pairs of a comment line; values are bare, in double or single quotes, or in braces. A key alone is true (`T`). */
+export function parseComment(comment: string): Record<string, string> {
   const fields: Record<string, string> = Object.create(null) as Record<string, string>;
   const pair =
     /([^\s=,"']+|"[^"]*"|'[^']*')\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|\{([^}]*)\}|([^\s"',]+|)))?/g;

@@ -47,9 +47,9 @@ describeShared('diagnostics without an engine', () => {
 
   test('every diagnostic has rows', async () => {
     await place.source(crystals(30));
-    const { tables, tallies } = await diagnosed({ models: ['mace-random-tiny', 'mace-random-tiny-all'] });
+    const { tables, tallies } = await diagnosed({ models: ['mace-random-tiny', 'mace-random-tiny-all'], diagnostics: { element_bias: { rows: 2 }, drift: { pairs: [['mace-random-tiny', 'mace-random-tiny-all']] } } });
     console.log(tallies, Object.fromEntries(Object.entries(tables).map(([t, r]) => [t, r.length])));
-    console.log(tables.model_diagnostics, tables.anchor_quality.slice(0,9));
+    for (const t of Object.keys(tables)) console.log(t, tables[t].slice(0,3), tables[t].at(-1));
     expect(Object.keys(tables)).toContain('model_diagnostics');
   });
 });
