@@ -11,7 +11,7 @@ const mayImport = {
   latent: [],
   config: [],
   infra: [],
-  models: ['structures', 'threads'],
+  models: ['structures', 'threads', 'latent'],
   datasets: ['config'],
   activities: ['structures', 'models', 'latent', 'datasets', 'config', 'threads'],
   workflows: ['config'], // and types of activities, see below

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ApplicationFailure } from '@temporalio/common';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { EXIT, QUEUE_ROLES, type QueueRole } from '../config/names.js';
 import { InvalidSpec } from '../config/runSpec.js';
 import { settingsReference } from '../config/settings.js';
@@ -9,9 +9,12 @@ import { packageRoot } from '../infra/toolchain.js';
 import { ModelConflict } from '../datasets/claim.js';
 import { StoreRefused } from '../datasets/store/objectStore.js';
 import { ModelRefused } from '../models/card.js';
+import { CONTROL_KINDS, type ControlKind } from '../models/controls.js';
 import { PROVIDERS } from '../models/graphBatch.js';
 import type { DoctorOptions } from './commands/doctor.js';
 import type { ModelsOptions, ModelsVerifyOptions } from './commands/models.js';
+import type { ModelsAddOptions } from './commands/modelsAdd.js';
+import type { ControlOptions } from './commands/modelsControl.js';
 import type { PlanOptions } from './commands/plan.js';
 import type { RunOptions } from './commands/run.js';
 import type { ScheduleCreateOptions } from './commands/schedule.js';
@@ -146,14 +149,42 @@ Examples:
     );
 
   // --- models and datasets ----------------------------------------------------------------------
-  const models = program.command('models').description('the model stores');
+  const models = program.command('models').description('potentials: those of the stores, those that can be added');
   models
     .command('list')
-    .description('every model of the stores')
+    .description('the models of the stores, and the catalog of potentials that koine can add')
     .addOption(store())
     .addOption(json())
     .action(async (options: ModelsOptions) =>
-      done(await (await import('./commands/models.js')).list(context, options)),
+      done(await (await import('./commands/modelsList.js')).list(context, options)),
+    );
+  models
+    .command('add <what>')
+    .description('export a potential with its official package into your model store, and check it')
+    .option('--checkpoint <file>', 'weights in the official format: your own (WHAT is a family) or downloaded by hand')
+    .option('--id <id>', 'name of the model (default: the id of the catalog, or family and file name)')
+    .option(
+      '--layer <name>',
+      "embedding layer in the family's words, e.g. first or all (MACE), a block's number (SevenNet, Orb)",
+    )
+    .option('--set <key=value>', 'setting of the exporter, e.g. modality=PBE; repeatable', settingPair)
+    .option('--licence <text>', 'licence of a checkpoint of your own')
+    .option('--lineage <id>', 'model that a checkpoint of your own was fine-tuned from')
+    .option('--accept-licence', 'agree to the licence of a potential that asks for it')
+    .option('--replace', 'make a model anew that is there already')
+    .addOption(json())
+    .addHelpText(
+      'after',
+      `
+WHAT is an id of \`koine models list\`, or a family with --checkpoint FILE.
+The first model of a family makes its Python environment in the cache folder (gigabytes, minutes, once).
+
+  koine models add chgnet-0.3.0
+  koine models add mace-mp-0-medium --layer all --id mace-mp-0-medium-all
+  koine models add sevennet --checkpoint fine-tuned.pth --lineage sevennet-0-11jul2024`,
+    )
+    .action(async (what: string, options: ModelsAddOptions) =>
+      done(await (await import('./commands/modelsAdd.js')).add(context, what, options)),
     );
   models
     .command('verify <id>')
@@ -161,12 +192,42 @@ Examples:
       'check that a model is what its card says: digest, parity with the official code, symmetries, determinism',
     )
     .addOption(store())
-    .option('--structures <path>', 'file, folder or glob to check on (default: dev.extxyz of the store)')
-    .option('--reference <file>', "official values (default: reference-<structures' stem>.npz beside the network)")
+    .option(
+      '--structures <path>',
+      'file, folder or glob to check on (default: reference.extxyz beside the network, else dev.extxyz of the store)',
+    )
+    .option(
+      '--reference <file>',
+      "official values (default: reference.npz or reference-<structures' stem>.npz beside the network)",
+    )
     .addOption(new Option('--provider <name>', 'ONNX Runtime execution provider').choices(PROVIDERS).default('cpu'))
     .addOption(json())
     .action(async (id: string, options: ModelsVerifyOptions) =>
       done(await (await import('./commands/models.js')).verify(context, id, options)),
+    );
+  const seed = () => new Option('--seed <n>', 'seed of the random numbers').argParser(seedNumber).default(0);
+  models
+    .command('shuffle <id>')
+    .description('add a copy of a model with its weights in random order: a control with the same architecture')
+    .addOption(seed())
+    .option('--id <id>', 'name of the copy (default: ID-shuffled-SEED)')
+    .option('--replace', 'make a model anew that is there already')
+    .addOption(store())
+    .addOption(json())
+    .action(async (id: string, options: ControlOptions) =>
+      done(await (await import('./commands/modelsControl.js')).shuffle(context, id, options)),
+    );
+  models
+    .command('control')
+    .addArgument(new Argument('<kind>', 'an axis, or a random vector, for each element').choices(CONTROL_KINDS))
+    .description('add a model that knows nothing but elements: a control for agreement by composition')
+    .addOption(seed())
+    .addOption(new Option('--dim <n>', 'width of random-element').argParser(width).default(64))
+    .option('--id <id>', 'name of the control (default: control-KIND, with the seed where it has one)')
+    .option('--replace', 'make a model anew that is there already')
+    .addOption(json())
+    .action(async (kind: ControlKind, options: ControlOptions & { dim: number }) =>
+      done(await (await import('./commands/modelsControl.js')).control(context, kind, options)),
     );
 
   program
@@ -311,6 +372,26 @@ function wholeNumber(value: string): number {
   if (!Number.isInteger(number) || number < 1 || number > 500)
     throw new InvalidArgumentError('It must be a whole number from 1 to 500.');
   return number;
+}
+
+function seedNumber(value: string): number {
+  const number = Number(value);
+  if (!Number.isInteger(number) || number < 0 || number > 0xffff_ffff)
+    throw new InvalidArgumentError('It must be a whole number from 0 to 4294967295.');
+  return number;
+}
+
+function width(value: string): number {
+  const number = Number(value);
+  if (!Number.isInteger(number) || number < 1 || number > 4096)
+    throw new InvalidArgumentError('It must be a whole number from 1 to 4096.');
+  return number;
+}
+
+function settingPair(value: string, before: Record<string, string> = {}): Record<string, string> {
+  const [key, ...rest] = value.split('=');
+  if (!key || rest.length === 0) throw new InvalidArgumentError('It must be KEY=VALUE.');
+  return { ...before, [key]: rest.join('=') };
 }
 
 function queueRoles(value: string): QueueRole[] {

@@ -64,7 +64,7 @@ const entrySchema = z
       .regex(/^[0-9a-f]{64}$/)
       .nullable(),
     environment: z.enum(ENVIRONMENTS),
-    /** Layer of the embedding in the family's words. */
+    /** Layer of the embedding unless the user chooses another, in the family's words; its exporter's default. */
     layer: z.string().min(1),
     /** Further settings of the exporter, e.g. the modality of a multi-fidelity network. */
     settings: z.record(z.string(), z.string()),

@@ -23,7 +23,7 @@ export function randomOrder(n: number, random: () => number): Int32Array {
 }
 
 /** A standard normal deviate (Box-Muller). */
-function normal(random: () => number): number {
+export function normalDeviate(random: () => number): number {
   return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 }
 
@@ -33,7 +33,9 @@ export function rattled(crystal: Crystal, sigma: number, random: () => number): 
   const inverse = inverse3(lattice);
   const moved = Float64Array.from(fractionalCoordinates);
   for (let atom = 0; atom < moved.length; atom += 3) {
-    const shift = [normal(random), normal(random), normal(random)].map((deviate) => sigma * deviate);
+    const shift = [normalDeviate(random), normalDeviate(random), normalDeviate(random)].map(
+      (deviate) => sigma * deviate,
+    );
     for (let k = 0; k < 3; k++)
       moved[atom + k] += shift[0] * inverse[k] + shift[1] * inverse[3 + k] + shift[2] * inverse[6 + k];
   }
@@ -68,7 +70,7 @@ function inverse3([a, b, c, d, e, f, g, h, i]: Float64Array): number[] {
 
 /** The crystal turned by a random rotation, uniform over SO(3) (a normalised quaternion of four normal deviates). */
 export function rotated(crystal: Crystal, random: () => number): Crystal {
-  const quaternion = [normal(random), normal(random), normal(random), normal(random)];
+  const quaternion = [normalDeviate(random), normalDeviate(random), normalDeviate(random), normalDeviate(random)];
   const length = Math.hypot(...quaternion);
   const [w, x, y, z] = quaternion.map((component) => component / length);
   const rotation = [

@@ -72,3 +72,57 @@ export function opsetOf(onnx: Uint8Array): number | null {
   }
   return null;
 }
+
+/** A float32 or float64 array inside an ONNX file: `count` entries of `width` bytes, little-endian, from byte `start`. */
+export interface FloatArray {
+  start: number;
+  count: number;
+  width: 4 | 8;
+}
+
+/** ModelProto.graph; GraphProto.node and .initializer; NodeProto.attribute; AttributeProto.t and .g. */
+const GRAPH = 7;
+const GRAPH_NODE = 1;
+const GRAPH_INITIALIZER = 5;
+const NODE_ATTRIBUTE = 5;
+const ATTRIBUTE_TENSOR = 5;
+const ATTRIBUTE_GRAPH = 6;
+/** TensorProto: data_type with the numbers of FLOAT and DOUBLE, and the three fields that may hold their entries. */
+const TENSOR_TYPE = 2;
+const TENSOR_FLOATS = 4;
+const TENSOR_RAW = 9;
+const TENSOR_DOUBLES = 10;
+const WIDTHS: Readonly<Record<number, 4 | 8>> = { 1: 4, 11: 8 };
+
+/**
+ * Where the float arrays of a network lie, in file order: initialisers and the values of Constant nodes, also in subgraphs.
+ * Arrays kept in other files, or as unpacked fields of single numbers, are not found.
+ * @param onnx bytes of the whole file
+ */
+export function* floatArrays(onnx: Uint8Array): Generator<FloatArray> {
+  for (const field of wireFields(onnx)) if (field.number === GRAPH) yield* arraysOfGraph(onnx, field);
+}
+
+function* arraysOfGraph(onnx: Uint8Array, graph: WireField): Generator<FloatArray> {
+  for (const field of wireFields(onnx, graph.start, graph.end)) {
+    if (field.number === GRAPH_INITIALIZER) yield* arrayOfTensor(onnx, field);
+    if (field.number !== GRAPH_NODE) continue;
+    for (const attribute of wireFields(onnx, field.start, field.end)) {
+      if (attribute.number !== NODE_ATTRIBUTE) continue;
+      for (const value of wireFields(onnx, attribute.start, attribute.end)) {
+        if (value.number === ATTRIBUTE_TENSOR && value.end > value.start) yield* arrayOfTensor(onnx, value);
+        if (value.number === ATTRIBUTE_GRAPH) yield* arraysOfGraph(onnx, value);
+      }
+    }
+  }
+}
+
+function* arrayOfTensor(onnx: Uint8Array, tensor: WireField): Generator<FloatArray> {
+  const fields = [...wireFields(onnx, tensor.start, tensor.end)];
+  const width = WIDTHS[fields.find(({ number }) => number === TENSOR_TYPE)?.value ?? 0];
+  if (!width) return;
+  for (const { number, start, end } of fields) {
+    const typed = number === (width === 4 ? TENSOR_FLOATS : TENSOR_DOUBLES);
+    if ((typed || number === TENSOR_RAW) && end > start) yield { start, count: (end - start) / width, width };
+  }
+}

@@ -6,6 +6,7 @@ import type { Provider } from '../models/graphBatch.js';
 import { InferencePool } from '../models/inferencePool.js';
 import { ModelRefused } from '../models/card.js';
 import { readReference } from '../models/parity.js';
+import { paritySet } from '../models/paritySet.js';
 import { verifyModel, type Check } from '../models/verify.js';
 import { readStructures } from '../structures/readers/read.js';
 import { localSources } from '../structures/sources.js';
@@ -15,9 +16,12 @@ import { openModels } from './dependencies.js';
 /** What {@link checkModel} checks, on what. */
 export interface ModelCheckOptions {
   stores: readonly string[];
-  /** File, folder or glob of structures; by default `dev.extxyz` in the first store that has one. */
+  /**
+   * File, folder or glob of structures; by default `reference.extxyz` of the model's folder, else `dev.extxyz` in the first
+   * store that has one, else the structures that exports are compared on.
+   */
   structures?: string | undefined;
-  /** What the official code gives for them; by default `reference-<stem of the structures>.npz` beside the network. */
+  /** What the official code gives for them; by default `reference.npz` or `reference-<stem of the structures>.npz` beside the network. */
   reference?: string | undefined;
   provider: Provider;
 }
@@ -35,21 +39,27 @@ export interface ModelCheck {
  */
 export async function checkModel(settings: Settings, id: string, options: ModelCheckOptions): Promise<ModelCheck> {
   const model = await openModels(settings, options.stores).resolve(id);
-  const path = options.structures ?? options.stores.map((store) => join(store, 'dev.extxyz')).find(existsSync);
-  if (!path)
-    throw new ModelRefused(
-      `no structures to check '${id}' on: no store has a dev.extxyz; name a file with --structures`,
+  const beside = (name: string) => join(dirname(model.onnxPath), name);
+  const path =
+    options.structures ??
+    [beside('reference.extxyz'), ...options.stores.map((store) => join(store, 'dev.extxyz'))].find((file) =>
+      existsSync(file),
     );
-  const { structures, rejected } = await readAll(path);
+  const { structures, rejected } = path ? await readAll(path) : { structures: paritySet(), rejected: 0 };
   if (structures.length === 0) throw new ModelRefused(`${path} holds no structure that koine can read`);
 
-  const usual = join(dirname(model.onnxPath), `reference-${basename(path).replace(/\..*$/, '')}.npz`);
-  const reference = options.reference ?? (existsSync(usual) ? usual : null);
+  const stem = path ? basename(path).replace(/\..*$/, '') : '';
+  const usual = [...(stem === 'reference' ? [beside('reference.npz')] : []), beside(`reference-${stem}.npz`)];
+  const reference = options.reference ?? usual.find((file) => existsSync(file)) ?? null;
   const native = reference ? await readReference(await readFile(reference), reference) : undefined;
   const pool = new InferencePool({ threads: settings.threads, provider: options.provider });
   try {
     const checks = await verifyModel(pool, model, structures, native);
-    return { checks, structures: { path, count: structures.length, rejected }, reference };
+    return {
+      checks,
+      structures: { path: path ?? "koine's own parity set", count: structures.length, rejected },
+      reference,
+    };
   } finally {
     await pool.close();
   }
