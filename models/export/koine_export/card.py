@@ -52,9 +52,10 @@ def card(
         "native_float32_vs_float64_relative": parity.native.max if parity.native else None,
         "tolerance": facts.tolerance,
     }
-    energy = {"quantity": facts.energy_quantity, "atomic_offsets_included": facts.energy_quantity == "total"}
+    offsets = "included" if facts.energy_quantity == "total" else "left out"
+    energy = stated("energy_convention", f"{facts.energy_quantity} energy, eV, atomic offsets {offsets}")
     return {
-        "schema_version": 1,
+        "schema_version": 2,
         "id": id,
         "family": facts.family,
         "name": stated("name", facts.name),
@@ -85,6 +86,8 @@ def card(
         "parity": {name: value for name, value in errors.items() if value is not None},
         "energy_convention": energy if "node_energy" in outputs else None,
         "invariance": {"rotation": invariance.rotation, "inversion": invariance.inversion},
+        "lineage": stated("lineage", id),
+        "control": "random-weights" if facts.random_weights else None,
         "citation": stated("citation", None),
         "commercial_use": stated("commercial_use", None),
     }

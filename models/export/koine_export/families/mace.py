@@ -3,7 +3,7 @@ MACE and ScaleShiftMACE checkpoints of mace-torch: MACE-MP-0, MPA-0, OMAT-0, Mat
 
 Layers: ``first`` (default; scalars of the first interaction layer, as ``get_descriptors(num_layers=1, invariants_only=True)``
 gives them) and ``all`` (those of every layer, side by side). Settings: ``energy=yes|no`` (with ``all`` yes unless told
-otherwise; with ``first`` no, since it needs the other layers too), ``head=NAME`` for the energies of a multi-head model.
+otherwise; with ``first`` no, since it needs the other layers too), ``head=NAME`` for the energies of a multi-head model, ``random_weights=true`` (said on the card).
 
 A checkpoint is a pickled module: loading it runs the code it names. Only convert files whose origin you trust.
 """
@@ -64,6 +64,7 @@ def load(request: Request) -> Exported:
         dim=sum(channels) if layer == "all" else channels[0],
         invariant=True,
         weights_file=path,
+        random_weights=request.setting("random_weights", ("true", "false")) == "true",
     )
 
     def native(structures: Sequence[Structure], precision: Precision) -> list[Native]:

@@ -219,7 +219,7 @@ class NequixEncoder(nn.Module):
 
     def _chunks(self, atoms: int, edge_index: Tensor, edge_radius: Tensor, directions: Tensor) -> Chunks:
         edges = edge_index.shape[1]
-        centre, order = torch.sort(edge_index[0], stable=True)
+        centre, order = torch.sort(edge_index[0])
         degrees = torch.zeros(atoms, dtype=torch.int64).index_add(0, centre, torch.ones_like(centre))
         chunks = (degrees + (CHUNK - 1)) // CHUNK
         chunks_end = chunks.cumsum(0)

@@ -54,6 +54,7 @@ def load(request: Request) -> Exported:
         dim=network.atom_emb.emb_size,
         invariant=block == 0,
         weights_file=path,
+        random_weights=request.setting("random_weights", ("true", "false")) == "true",
     )
 
     def native(structures: Sequence[Structure], precision: Precision) -> list[Native]:
