@@ -3,7 +3,6 @@ import { digestJson } from '../datasets/digest.js';
 import * as keys from '../datasets/keys.js';
 import type { PartEntry } from '../datasets/manifest.js';
 import { findReceipt, writeReceipt } from '../datasets/receipts.js';
-import type { Columns, RowTable } from '../datasets/tables/rowTable.js';
 import { ROW_TABLES } from '../datasets/tables/schemas.js';
 import { tallyOf, type ItemTask, type PlanDocument, type RunRef, type Tally } from './documents.js';
 import type { Work } from './heartbeat.js';
@@ -58,7 +57,7 @@ export function diagnosticActivity(runs: Runs, diagnostic: Diagnostic) {
     if (work.lookupOnly) return tallyOf({ done: 0 });
     const outputs: Record<string, PartEntry> = {};
     for (const [table, rows] of Object.entries(await found.compute())) {
-      const bytes = await (ROW_TABLES[table] as RowTable<Columns>).encode(rows as never);
+      const bytes = await ROW_TABLES[table].encode(rows);
       outputs[table] = await runs.putPart(run, (sha) => found.partKey(table, sha), bytes, rows.length, work);
     }
     await writeReceipt<DiagnosticReceipt>(store, diagnostic.stage, key, { outputs }, work);

@@ -165,10 +165,9 @@ function unpack(model: string, packed: Packed): PooledModel {
 }
 
 function sizeOf({ means, directions, rowVectors, referenceVectors, elementSums, shareSums }: PooledModel): number {
-  const arrays = [means, rowVectors, referenceVectors, elementSums, shareSums].flatMap((spaces) =>
-    Object.values(spaces),
-  );
-  return [directions, ...arrays].reduce((sum, { data }) => sum + data.byteLength, 0);
+  const spaces: Record<Space, Matrix>[] = [means, rowVectors, referenceVectors, elementSums, shareSums];
+  const matrices = [directions, ...spaces.flatMap(({ coordinates, embeddings }) => [coordinates, embeddings])];
+  return matrices.reduce((sum, { data }) => sum + data.byteLength, 0);
 }
 
 async function gather(

@@ -72,7 +72,7 @@ async function* csvRecords(bytes: NodeJS.ReadableStream): AsyncGenerator<Labelle
       max_record_size: MAX_RECORD_LENGTH,
     }),
   );
-  bytes.on('error', (error) => parser.destroy(error));
+  bytes.on('error', (error: Error) => parser.destroy(error));
   for await (const values of parser as AsyncIterable<Record<string, string>>) yield { id: statedId(values), values };
 }
 
