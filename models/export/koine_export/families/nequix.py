@@ -102,10 +102,10 @@ class Convolution(nn.Module):
                 if paths:
                     self.couples.append((l1, l2, paths))
                     constant(f"radial_{l1}_{l2}", np.concatenate([last[:, path.column : path.column + path.mul] for path in paths], axis=1))
-                for path in paths:
-                    # [2 l3 + 1, (2 l2 + 1)(2 l1 + 1)]
-                    coupling = coupling_of(l1, l2, path.l3) / math.sqrt(layer.avg_n_neighbors)
-                    constant(f"coupling_{l1}_{l2}_{path.l3}", coupling.transpose(2, 1, 0).reshape(2 * path.l3 + 1, -1))
+                    # rows (path, m3), columns (m2, path, m1): the sums of all paths of this couple are coupled in one product
+                    couplings = [coupling_of(l1, l2, path.l3).transpose(2, 1, 0) / math.sqrt(layer.avg_n_neighbors) for path in paths]
+                    blocks = [np.where(np.arange(len(paths))[:, None] == k, each[:, :, None, :], 0.0) for k, each in enumerate(couplings)]
+                    constant(f"coupling_{l1}_{l2}", np.concatenate([block.reshape(len(block), -1) for block in blocks]))
         for name, linear, channels in (("mix", layer.linear_1, inputs), ("combine", layer.linear_2, summed), ("skip", layer.skip, inputs)):
             for degree, matrix in matrices_of(linear, channels).items():
                 constant(f"{name}_{degree}", matrix)
@@ -140,9 +140,8 @@ class Convolution(nn.Module):
             product = (radial.reshape(-1, len(paths), 1, mul) * sent[l1]).reshape(-1, CHUNK, len(paths) * (2 * l1 + 1) * mul)
             partial = chunks.harmonics[l2] @ product
             total = partial.new_zeros(atoms, *partial.shape[1:]).index_add(0, chunks.centre, partial)
-            total = total.reshape(atoms, 2 * l2 + 1, len(paths), (2 * l1 + 1) * mul)
-            for k, path in enumerate(paths):
-                found[path] = getattr(self, f"coupling_{l1}_{l2}_{path.l3}") @ total[:, :, k].reshape(atoms, -1, mul)
+            coupled = getattr(self, f"coupling_{l1}_{l2}") @ total.reshape(atoms, -1, mul)
+            found.update(zip(paths, coupled.split([2 * path.l3 + 1 for path in paths], dim=1), strict=True))
         return {degree: torch.cat([found[path] for path in self.paths if path.l3 == degree], dim=2) for degree in self.widened}
 
     def _normalised(self, features: dict[int, Tensor]) -> dict[int, Tensor]:
