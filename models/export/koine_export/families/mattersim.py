@@ -13,7 +13,6 @@ only with the last comes the energy.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -97,7 +96,6 @@ def _weights(request: Request) -> Path:
 def _official(path: Path) -> M3Gnet:
     from mattersim.forcefield.potential import Potential
 
-    logging.getLogger("mattersim").setLevel(logging.ERROR)
     try:
         state = torch.load(path, map_location="cpu")["model"]
         model = Potential.from_checkpoint(load_path=str(path), device="cpu", load_training_state=False).model.eval()
