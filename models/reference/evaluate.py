@@ -37,6 +37,8 @@ def part_errors(built: Built, maker: BatchMaker, part: str = "test") -> dict[str
     found = {}
     for name, subsets in groups.items():
         rows = np.isin(frames.subset[everything], [SUBSETS.index(subset) for subset in subsets])
+        if not rows.any():
+            continue
         found[name] = {
             "structures": int(rows.sum()),
             "test_energy_mae_mev_per_atom": 1e3 * float(energy[rows].mean()),

@@ -106,7 +106,7 @@ POTENTIALS: dict[str, Potential] = {
             environment="torch",
             cutoff=4.5,
             hyperparameters=MACE | {"hidden_irreps": "16x0e + 16x1o"},
-            schedule=MACE_SCHEDULE,
+            schedule=replace(MACE_SCHEDULE, epochs=9, fine_epochs=3),
             seed=12,
         ),
         Potential(
@@ -115,7 +115,7 @@ POTENTIALS: dict[str, Potential] = {
             environment="torch",
             cutoff=4.5,
             hyperparameters=MACE | {"hidden_irreps": "24x0e + 24x1o"},
-            schedule=replace(MACE_SCHEDULE, epochs=10),
+            schedule=replace(MACE_SCHEDULE, epochs=8, fine_epochs=3),
             seed=13,
         ),
         Potential(
@@ -155,7 +155,7 @@ POTENTIALS: dict[str, Potential] = {
             cutoff=6.0,
             max_neighbours=120,
             hyperparameters=ORB,
-            schedule=replace(ORB_SCHEDULE, epochs=13, fine_epochs=4),
+            schedule=replace(ORB_SCHEDULE, epochs=11, fine_epochs=3),
             conservative=False,
             equivariant=False,
             seed=17,
