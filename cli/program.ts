@@ -88,6 +88,14 @@ Examples:
       'folder or s3:// prefix that holds <id>/model.onnx and <id>/card.json; repeatable',
     ).argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
 
+  program
+    .command('demo')
+    .description('the whole pipeline on the crystals and reference potentials that come with koine')
+    .addOption(json())
+    .action(async (options: { json?: boolean }) =>
+      done(await (await import('./commands/demo.js')).demo(context, options)),
+    );
+
   // --- runs -------------------------------------------------------------------------------------
   program
     .command('run <spec>')

@@ -17,6 +17,11 @@ const MEND =
   `Python ${EXPORTER_PYTHON.python} with venv must be on PATH and a package index reachable (pip's and uv's own settings hold: ` +
   'UV_INDEX_URL, SSL_CERT_FILE, HTTPS_PROXY). An environment made by hand is taken from KOINE_EXPORT_PYTHON_<NAME>';
 
+/** A Python environment that cannot be made here; the message says what was tried and the mend. */
+export class EnvironmentUnavailable extends Error {
+  override readonly name = 'EnvironmentUnavailable';
+}
+
 /** Lock file of an exporter environment: every package pinned, with its hashes. */
 export function exporterLock(name: string): string {
   return join(packageRoot(), 'models/export/environments', `${name}.lock`);
@@ -27,15 +32,15 @@ export function exporterLock(name: string): string {
  * from `models/export/environments/<name>.lock`. Its folder carries the lock's digest, so that another lock makes another
  * environment.
  * @param name e.g. `chgnet`
- * @throws Error saying what was tried and how to supply it by hand
+ * @throws EnvironmentUnavailable
  */
 export async function ensureExporterPython(name: string, onProgress: OnProgress): Promise<string> {
-  const own = environmentTool(`KOINE_EXPORT_PYTHON_${name.toUpperCase()}`);
-  if (own) return own;
-  const folder = environmentFolder(name);
-  const python = join(folder, 'bin/python');
-  if (existsSync(completeMark(folder))) return python;
   try {
+    const own = environmentTool(`KOINE_EXPORT_PYTHON_${name.toUpperCase()}`);
+    if (own) return own;
+    const folder = environmentFolder(name);
+    const python = join(folder, 'bin/python');
+    if (existsSync(completeMark(folder))) return python;
     const uv = await ensureUv(onProgress);
     const env = { UV_CACHE_DIR: join(cacheFolder(), 'uv'), UV_NO_PROGRESS: '1' };
     const label = `Python environment '${name}'`;
@@ -49,13 +54,13 @@ export async function ensureExporterPython(name: string, onProgress: OnProgress)
       },
       onProgress,
     );
+    return python;
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new Error(`the Python environment '${name}' could not be made in ${folder}: ${why}\nMend: ${MEND}.`, {
+    throw new EnvironmentUnavailable(`the Python environment '${name}' could not be made: ${why}\nMend: ${MEND}.`, {
       cause: error,
     });
   }
-  return python;
 }
 
 /** Whether {@link ensureExporterPython} would find the environment made. */

@@ -37,7 +37,7 @@ export interface AddedModel {
 /**
  * Exports a potential with its official package and puts it into the user's model store: environment, export, every check of
  * `models/verify.ts`, then one rename, so that the store never holds half a model or one that fails a check.
- * @throws ExportFailed, and Error when the environment cannot be made
+ * @throws ExportFailed, EnvironmentUnavailable, ModelRefused where the id is taken
  */
 export async function addModel(settings: Settings, addition: ModelAddition): Promise<AddedModel> {
   const { id, family, onProgress, signal } = addition;

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { EXIT } from '../../config/names.js';
+import { EnvironmentUnavailable } from '../../infra/exporterPython.js';
 import { catalogEntry, FAMILIES, readModelCatalog, type CatalogEntry, type FamilyName } from '../../models/catalog.js';
 import { ExportFailed } from '../../models/exporter.js';
 import { addModel, type ModelAddition } from '../../workers/modelAddition.js';
@@ -46,6 +47,7 @@ export async function add(context: Context, what: string, options: ModelsAddOpti
       }),
   ).catch((error: unknown) => {
     if (error instanceof ExportFailed) throw new Refusal(describeFailure(error, what, planned), EXIT.failed);
+    if (error instanceof EnvironmentUnavailable) throw new Refusal(error.message, EXIT.failed, { cause: error });
     throw error;
   });
   const { added, folder, card, check } = result;

@@ -5,7 +5,7 @@ import type { Session } from '../../workers/session.js';
 import type { Context } from '../context.js';
 import { followRun } from '../follow.js';
 import { interruptible } from '../interrupt.js';
-import { exitCode, type RunOutcome } from '../outcome.js';
+import { exitCode, type RunOutcome, type RunSummary } from '../outcome.js';
 import { checkSpec } from '../preflight.js';
 import { progressDisplay } from '../progress.js';
 import { Refusal } from '../refusal.js';
@@ -24,13 +24,27 @@ export interface RunOptions {
 
 /** `koine run SPEC`: checks the spec, starts the run or joins the one that does the same, and follows it. */
 export async function run(context: Context, specFile: string, options: RunOptions): Promise<number> {
-  const { console } = context;
   const settings = context.settings();
   if (options.detach && settings.embedded)
     throw new Refusal(
       '--detach needs a cluster (TEMPORAL_ADDRESS): without one the workers live in this process and end with it',
     );
   const spec = await readSpec(context, specFile, options.name);
+  return runSpec(context, spec, options, describeSummary);
+}
+
+/**
+ * Starts a checked spec, or joins the run that does the same, and follows it.
+ * @param describe a run that ended well, in words
+ * @returns the exit code
+ */
+export async function runSpec(
+  context: Context,
+  spec: RunSpec,
+  options: RunOptions,
+  describe: (summary: RunSummary) => string[] | Promise<string[]>,
+): Promise<number> {
+  const { console } = context;
   const request = await writeRequest(spec, options.replace ?? false);
 
   return withSession(context, { output: spec.output, workers: true }, async (session, stopped) => {
@@ -56,7 +70,7 @@ export async function run(context: Context, specFile: string, options: RunOption
       return EXIT.done;
     }
     const outcome = await followAndCancel(context, session, handle, stopped);
-    await report(context, ids, outcome, options.json ?? false);
+    await report(context, ids, outcome, options.json ?? false, describe);
     return exitCode(outcome.status);
   });
 }
@@ -74,10 +88,16 @@ export async function readSpec(context: Context, specFile: string, name?: string
 }
 
 /** Prints how a run ended: words on stderr and, if asked for, one JSON object on stdout. */
-export async function report({ console }: Context, run: RunIds, outcome: RunOutcome, json: boolean): Promise<void> {
+export async function report(
+  { console }: Context,
+  run: RunIds,
+  outcome: RunOutcome,
+  json: boolean,
+  describe: (summary: RunSummary) => string[] | Promise<string[]> = describeSummary,
+): Promise<void> {
   const ids = { run_id: run.run_id, workflow_id: run.workflow_id };
   if (outcome.status === 'done') {
-    for (const line of ['', ...describeSummary(outcome)]) console.say(line);
+    for (const line of ['', ...(await describe(outcome))]) console.say(line);
     if (json) console.answer(JSON.stringify(outcome));
     return;
   }
