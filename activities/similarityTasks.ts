@@ -1,5 +1,6 @@
 import { deserialize, serialize } from 'node:v8';
 import type { RunSpec } from '../config/runSpec.js';
+import { digestJson, sha256Hex } from '../datasets/digest.js';
 import { finiteFloat64, matrix, takeRows, type Matrix } from '../latent/matrix.js';
 import { compareClouds, type ComparedValue, type CompareOptions } from '../latent/similarity/comparePair.js';
 import { prepareCloud, type CloudOptions, type CloudWork } from '../latent/similarity/preparedCloud.js';
@@ -49,6 +50,8 @@ interface Part extends Stratum {
 }
 
 const EVERY_ROW = 0;
+/** Rows of draws kept with their permutations: 1.6 kB a row for 200 of either kind, and 1 kB for 1,000 resamples. */
+const RECENT_ROWS = 24_000;
 
 /** Tasks of the similarity stage for the compute threads. */
 export const similarityTasks = {
@@ -68,7 +71,7 @@ export const similarityTasks = {
     asked: Asked;
   }): Promise<ComparedStratum[]> => {
     const compared: ComparedStratum[] = [];
-    const sets = new Map<number, { all: RowSet; dense: RowSet }>(); // permutations and resamples serve all spaces
+    const sets = rowSetsOf(task.rows, task.asked);
     for (const { space, clouds, works } of task.spaces) {
       const [x, y] = clouds.map(cloudOf);
       const [ofX, ofY] = works.map((bytes) => (deserialize(bytes) as EncodedWork).works);
@@ -86,6 +89,37 @@ export const similarityTasks = {
     return compared;
   },
 };
+
+/** Rows with permutations and resamples of the draws compared last: they serve all spaces and, as pairs mostly have the same rows, the next pair. */
+const recent = new Map<string, { n: number; sets: Map<number, { all: RowSet; dense: RowSet }> }>();
+
+function rowSetsOf(
+  { atomicNumbers, places, seed }: DrawnRows,
+  asked: Asked,
+): Map<number, { all: RowSet; dense: RowSet }> {
+  const { nulls, replicates, small_sample, strata } = asked;
+  const rows = Buffer.concat(
+    [atomicNumbers, places].map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength)),
+  );
+  const name = digestJson({
+    rows: sha256Hex(rows),
+    seed,
+    permutations: nulls.permutations,
+    replicates,
+    small_sample,
+    least: strata.rows,
+  });
+  const sets = recent.get(name)?.sets ?? new Map<number, { all: RowSet; dense: RowSet }>();
+  recent.delete(name);
+  recent.set(name, { n: atomicNumbers.length, sets });
+  let held = [...recent.values()].reduce((sum, { n }) => sum + n, 0);
+  for (const [other, { n }] of recent) {
+    if (held <= RECENT_ROWS || other === name) break;
+    recent.delete(other);
+    held -= n;
+  }
+  return sets;
+}
 
 /** What is compared in a space: all rows, then each stratum. */
 function partsOf({ atomicNumbers, places, seed }: DrawnRows, space: Space, asked: Asked): Part[] {

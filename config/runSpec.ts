@@ -117,7 +117,7 @@ const similaritySchema = z.strictObject({
       metrics: listOf(
         SIMILARITY_METRICS,
         'Metrics to calibrate. A permutation of a neighbour metric costs a fraction of a millisecond, of the others a matrix product or more.',
-      ).default(['mutual_knn_euclidean', 'mutual_knn_cosine', 'mutual_knn_inner', 'cknna']),
+      ).default(['mutual_knn_euclidean', 'mutual_knn_cosine', 'mutual_knn_inner']),
       permutations: count('Permutations of a null; the smallest p-value is 1 / (permutations + 1).').default(200),
       alpha: z
         .number()
@@ -140,11 +140,38 @@ const similaritySchema = z.strictObject({
 });
 
 const transportSchema = z.strictObject({
-  sample: count('Upper bound of the rows of a draw.').min(2).default(2000),
-  draws: count('Independent draws.').default(3),
+  sample: count('Upper bound of the rows of a draw, on either side.').min(2).default(2000),
+  draws: count('Independent draws of each design.').default(3),
   seed: seed.default(42),
-  solver: z.enum(['exact', 'sinkhorn']).default('exact').describe('Exact with a certificate, or entropic.'),
-  epsilon: z.number().positive().default(0.05).describe('Entropic regularisation, as a share of the median cost.'),
+  designs: listOf(
+    ['same', 'disjoint'],
+    'Which atoms face each other: the same atoms in both models (identity recovery), or disjoint atoms of other structures with the same elements.',
+  )
+    .refine((designs) => designs.length > 0, 'must name one at least')
+    .default(['same', 'disjoint']),
+  solver: z
+    .enum(['exact', 'sinkhorn', 'unbalanced', 'multiscale'])
+    .default('exact')
+    .describe(
+      '`exact` with a certificate; `sinkhorn`, entropic; `unbalanced`, entropic where mass may be left at a price; `multiscale`, within about 1e-3 of exact, ' +
+        'for samples of more than some 10,000.',
+    ),
+  epsilon: z
+    .number()
+    .positive()
+    .default(0.05)
+    .describe('Entropic regularisation, as a share of the median cost (`gromov`: of the squared mean distance).'),
+  marginal: z
+    .number()
+    .positive()
+    .default(1)
+    .describe('`unbalanced`: price of mass that is created or destroyed (KL), as a share of the median cost.'),
+  debias: z.boolean().default(false).describe('`sinkhorn`: the Sinkhorn divergence as well, at three times the work.'),
+  baselines: listOf(
+    ['orthogonal', 'gromov'],
+    'What coordinates are held against, on the first draw of `same`: exact transport after an orthogonal map of raw embeddings fitted on the anchors; ' +
+      'entropic Gromov-Wasserstein between raw embeddings (500 rows at most).',
+  ).default(['orthogonal']),
 });
 
 const switchedOn = (what: string) => z.boolean().default(true).describe(`Whether to compute ${what}.`);

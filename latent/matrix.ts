@@ -21,7 +21,7 @@ export function matrix<T extends Float32Array | Float64Array>(data: T, rows: num
  * @throws RangeError naming the first row with a NaN or an infinite value
  */
 export function finiteFloat64(x: Matrix, name: string): Matrix<Float64Array> {
-  const data = x.data instanceof Float64Array ? x.data : Float64Array.from(x.data);
+  const data = x.data instanceof Float64Array ? x.data : new Float64Array(x.data);
   for (let at = 0; at < data.length; at++)
     if (!Number.isFinite(data[at]))
       throw new RangeError(

@@ -51,7 +51,7 @@ export class RowResamples {
     this.counts ??= drawCounts(n, replicates, this.seed);
     for (let first = 0; first < replicates; first += BLOCK_REPLICATES) {
       const size = Math.min(BLOCK_REPLICATES, replicates - first);
-      const block = Float64Array.from(this.counts.subarray(first * n, (first + size) * n));
+      const block = new Float64Array(this.counts.subarray(first * n, (first + size) * n));
       await innerProducts(matrix(block, size, n), matrix(stacked, distinct.length, n), (r, sums, offset) =>
         places.forEach((place, metric) => (shifts[metric][first + r] = sums[offset + place] / n)),
       );

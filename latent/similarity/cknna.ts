@@ -7,23 +7,25 @@ export interface MaskedKernel {
   neighbours: Neighbours;
   /** Inner product of each row with each of its neighbours [n, k]. */
   products: Float64Array;
+  /** 1 where the row is among the neighbours of that neighbour too, else 0 [n, k]. */
+  returned: Uint8Array;
   /** Unbiased HSIC of the masked kernel with itself, to a factor; 0 where all rows are equal. */
   self: number;
-}
-
-/** Unbiased HSIC of two masked kernels, to a factor, with the derivative by the weight of each row [n] where asked for. */
-interface MaskedHsic {
-  value: number;
-  slope: Float64Array | null;
 }
 
 /** The masked kernel of rows x [n, p] with their neighbours by inner product. */
 export function maskedKernel(x: Matrix<Float64Array>, neighbours: Neighbours): MaskedKernel {
   const { rows: n, k, indices } = neighbours;
   const products = new Float64Array(n * k);
-  for (let i = 0, at = 0; i < n; i++) for (let j = 0; j < k; j++, at++) products[at] = innerProduct(x, i, indices[at]);
-  const kernel = { neighbours, products, self: 0 };
-  return isPoint(x) ? kernel : { ...kernel, self: maskedHsic(kernel, kernel, null, false).value };
+  const returned = new Uint8Array(n * k);
+  for (let i = 0, at = 0; i < n; i++)
+    for (let end = at + k; at < end; at++) {
+      const j = indices[at];
+      products[at] = innerProduct(x, i, j);
+      if (indices.subarray(j * k, (j + 1) * k).includes(i)) returned[at] = 1;
+    }
+  const kernel = { neighbours, products, returned, self: 0 };
+  return isPoint(x) ? kernel : { ...kernel, self: sharedKernel(kernel, kernel).hsic };
 }
 
 /**
@@ -46,10 +48,54 @@ export async function cknna(x: Matrix, y: Matrix, k = 10): Promise<number> {
   );
 }
 
-/** CKNNA of two masked kernels; with a permutation, row i of x stands beside row `permutation[i]` of y. */
-export function cknnaOf(x: MaskedKernel, y: MaskedKernel, permutation: Int32Array | null = null): number {
-  if (!(x.self > 0 && y.self > 0)) return 0;
-  return maskedHsic(x, y, permutation, false).value / Math.sqrt(x.self) / Math.sqrt(y.self);
+/** What two masked kernels share once row i of x stands beside row `permutation[i]` of y. */
+export interface SharedKernel {
+  /** n (n - 3) times the unbiased HSIC (Song et al. 2012, equation 5) where row i has column j among its neighbours in both. */
+  hsic: number;
+  /** Mean share of neighbours in common. */
+  overlap: number;
+}
+
+/** CKNNA of two masked kernels by what they share. */
+export function cknnaOf(x: MaskedKernel, y: MaskedKernel, { hsic } = sharedKernel(x, y)): number {
+  return x.self > 0 && y.self > 0 ? hsic / Math.sqrt(x.self) / Math.sqrt(y.self) : 0;
+}
+
+/** See {@link SharedKernel}; null is the order that the rows have. O(n k). */
+export function sharedKernel(x: MaskedKernel, y: MaskedKernel, permutation: Int32Array | null = null): SharedKernel {
+  const { rows: n, k } = x.neighbours;
+  const order = permutation ?? Int32Array.from({ length: n }, (_, row) => row);
+  const [inX, inY] = [x.neighbours.indices, y.neighbours.indices];
+  const columnsOfX = new Float64Array(n);
+  const rowsOfY = new Float64Array(n);
+  const marked = new Int32Array(n); // by row of y: 1 + the last row of x that has it for a neighbour, and as which
+  const places = new Int32Array(n);
+  let [shared, trace, totalX, totalY] = [0, 0, 0, 0];
+  for (let i = 0; i < n; i++) {
+    const mark = i + 1;
+    for (let at = i * k, end = at + k; at < end; at++) {
+      const row = order[inX[at]];
+      marked[row] = mark;
+      places[row] = at;
+    }
+    for (let at = order[i] * k, end = at + k; at < end; at++) {
+      const row = inY[at];
+      if (marked[row] !== mark) continue;
+      const atX = places[row];
+      const [ofX, ofY] = [x.products[atX], y.products[at]];
+      shared++;
+      totalX += ofX;
+      totalY += ofY;
+      columnsOfX[inX[atX]] += ofX;
+      rowsOfY[i] += ofY;
+      // K_ij L_ji where j has i for a neighbour in both as well; products are symmetric
+      if (x.returned[atX] !== 0 && y.returned[at] !== 0) trace += ofX * ofY;
+    }
+  }
+  let through = 0;
+  for (let j = 0; j < n; j++) through += columnsOfX[j] * rowsOfY[j];
+  const hsic = trace + (totalX / (n - 1)) * (totalY / (n - 2)) - (2 * through) / (n - 2);
+  return { hsic, overlap: shared / (n * k) };
 }
 
 /** Influence of every row on CKNNA [n], mean 0: n times the derivative by the row's weight, neighbour sets held fixed. */
@@ -57,55 +103,40 @@ export function cknnaInfluence(x: MaskedKernel, y: MaskedKernel): Float64Array {
   const n = x.neighbours.rows;
   const influence = new Float64Array(n);
   if (!(x.self > 0 && y.self > 0)) return influence;
-  const between = maskedHsic(x, y, null, true);
+  const { hsic } = sharedKernel(x, y);
   const scale = n / Math.sqrt(x.self) / Math.sqrt(y.self);
-  for (const [{ slope }, weight] of [
-    [between, scale],
-    [maskedHsic(x, x, null, true), (-scale * between.value) / (2 * x.self)],
-    [maskedHsic(y, y, null, true), (-scale * between.value) / (2 * y.self)],
+  for (const [slope, weight] of [
+    [hsicSlope(x, y), scale],
+    [hsicSlope(x, x), (-scale * hsic) / (2 * x.self)],
+    [hsicSlope(y, y), (-scale * hsic) / (2 * y.self)],
   ] as const)
-    slope!.forEach((one, i) => (influence[i] += weight * one));
+    slope.forEach((one, i) => (influence[i] += weight * one));
   const centre = mean(influence); // what scaling all weights alike would do
   return influence.map((one) => one - centre);
 }
 
-/** n (n - 3) times the unbiased HSIC (Song et al. 2012, equation 5) of the kernels K and L where row i has column j among its neighbours in both. */
-function maskedHsic(
-  a: Omit<MaskedKernel, 'self'>,
-  b: Omit<MaskedKernel, 'self'>,
-  permutation: Int32Array | null,
-  withSlope: boolean,
-): MaskedHsic {
-  const { rows: n, indices } = a.neighbours;
-  const columnsOfA = new Float64Array(n);
-  const rowsOfB = new Float64Array(n);
-  const masked = new Map<number, number>(); // L_ij by i n + j
-  const shared: { i: number; j: number; ofA: number; ofB: number }[] = [];
-  let [totalA, totalB] = [0, 0];
-  visitSharedNeighbours(a.neighbours, b.neighbours, permutation, (i, atA, atB) => {
-    const [j, ofA, ofB] = [indices[atA], a.products[atA], b.products[atB]];
-    columnsOfA[j] += ofA;
-    rowsOfB[i] += ofB;
-    totalA += ofA;
-    totalB += ofB;
-    masked.set(i * n + j, ofB);
-    shared.push({ i, j, ofA, ofB });
+/** Derivative of the HSIC of `sharedKernel` by the weight of each row [n]. */
+function hsicSlope(x: MaskedKernel, y: MaskedKernel): Float64Array {
+  const { rows: n, indices } = x.neighbours;
+  const [columnsOfX, rowsOfY] = [new Float64Array(n), new Float64Array(n)];
+  const shared: [i: number, j: number, ofX: number, ofY: number, both: boolean][] = [];
+  let [totalX, totalY] = [0, 0];
+  visitSharedNeighbours(x.neighbours, y.neighbours, (i, atX, atY) => {
+    const [j, ofX, ofY] = [indices[atX], x.products[atX], y.products[atY]];
+    columnsOfX[j] += ofX;
+    rowsOfY[i] += ofY;
+    totalX += ofX;
+    totalY += ofY;
+    shared.push([i, j, ofX, ofY, x.returned[atX] !== 0 && y.returned[atY] !== 0]);
   });
-  let trace = 0;
-  for (const { i, j, ofA } of shared) trace += ofA * (masked.get(j * n + i) ?? 0);
-  let through = 0;
-  for (let j = 0; j < n; j++) through += columnsOfA[j] * rowsOfB[j];
-  const value = trace + (totalA / (n - 1)) * (totalB / (n - 2)) - (2 * through) / (n - 2);
-  if (!withSlope) return { value, slope: null };
-  const slope = new Float64Array(n);
-  const [perA, perB, perThrough] = [totalB / ((n - 1) * (n - 2)), totalA / ((n - 1) * (n - 2)), -2 / (n - 2)];
-  for (let i = 0; i < n; i++) slope[i] = perThrough * columnsOfA[i] * rowsOfB[i];
-  for (const { i, j, ofA, ofB } of shared) {
-    const both = ofA * (masked.get(j * n + i) ?? 0) + perA * ofA + perB * ofB;
-    slope[i] += both + perThrough * ofA * rowsOfB[j];
-    slope[j] += both + perThrough * ofB * columnsOfA[i];
+  const [perX, perY, perThrough] = [totalY / ((n - 1) * (n - 2)), totalX / ((n - 1) * (n - 2)), -2 / (n - 2)];
+  const slope = columnsOfX.map((column, i) => perThrough * column * rowsOfY[i]);
+  for (const [i, j, ofX, ofY, both] of shared) {
+    const ofBoth = (both ? ofX * ofY : 0) + perX * ofX + perY * ofY;
+    slope[i] += ofBoth + perThrough * ofX * rowsOfY[j];
+    slope[j] += ofBoth + perThrough * ofY * columnsOfX[i];
   }
-  return { value, slope };
+  return slope;
 }
 
 function innerProduct({ data, columns }: Matrix, i: number, j: number): number {

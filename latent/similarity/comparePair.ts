@@ -3,7 +3,7 @@ import { crossProduct } from '../pairwise.js';
 import { angularProcrustesCosine, angularProcrustesInfluence } from './angularProcrustes.js';
 import type { DrawEstimate } from './bootstrap.js';
 import { centredCloud } from './centredCloud.js';
-import { cknnaInfluence, cknnaOf } from './cknna.js';
+import { cknnaInfluence, cknnaOf, sharedKernel } from './cknna.js';
 import { compareDense } from './compareDense.js';
 import { linearCka, linearCkaInfluence, unbiasedLinearCka } from './linearCka.js';
 import { isDense, measureOf, similarityMetrics, type SimilarityMetric, type SimilarityValueName } from './metrics.js';
@@ -156,6 +156,9 @@ function compareNeighbours(
   rows: RowSet,
 ): Measured[] {
   const measured: Measured[] = [];
+  const [a, b] = [x.work.kernel, y.work.kernel];
+  const kernels = metrics.includes('cknna') && a && b ? { a, b } : null;
+  const shared = kernels && lastOnly((permutation: Int32Array) => sharedKernel(kernels.a, kernels.b, permutation));
   for (const metric of metrics) {
     const measure = measureOf[metric];
     const [inX, inY] = measure ? [x.work.neighbours[measure], y.work.neighbours[measure]] : [];
@@ -169,19 +172,19 @@ function compareNeighbours(
       value,
       influence: overlaps.map((overlap) => overlap - value),
       hubness: { x: hubness(inX), y: hubness(inY) },
-      permuted: (permutation) => permutedOverlap(inX, inY, permutation),
+      permuted: (permutation) =>
+        shared && measure === 'cosine' ? shared(permutation).overlap : permutedOverlap(inX, inY, permutation),
     });
   }
-  const [a, b] = [x.work.kernel, y.work.kernel];
-  if (metrics.includes('cknna') && a && b)
+  if (kernels && shared)
     measured.push({
       metric: 'cknna',
       name: 'cknna',
       rows,
-      value: cknnaOf(a, b),
-      influence: cknnaInfluence(a, b),
-      hubness: { x: hubness(a.neighbours), y: hubness(b.neighbours) },
-      permuted: (permutation) => cknnaOf(a, b, permutation),
+      value: cknnaOf(kernels.a, kernels.b),
+      influence: cknnaInfluence(kernels.a, kernels.b),
+      hubness: { x: hubness(kernels.a.neighbours), y: hubness(kernels.b.neighbours) },
+      permuted: (permutation) => cknnaOf(kernels.a, kernels.b, shared(permutation)),
     });
   return measured;
 }
@@ -200,12 +203,7 @@ async function compareLinear(
   const a = await centredCloud(x.x, ofX.products);
   const b = await centredCloud(y.x, ofY.products);
   const cross = await crossProduct(a.points, b.points);
-  let [lastPermutation, lastCross]: [Int32Array | null, Promise<Float64Array>] = [null, Promise.resolve(cross)];
-  const crossOf = (permutation: Int32Array) => {
-    if (permutation !== lastPermutation)
-      [lastPermutation, lastCross] = [permutation, crossProduct(a.points, takeRows(b.points, permutation))];
-    return lastCross;
-  };
+  const crossOf = lastOnly((permutation: Int32Array) => crossProduct(a.points, takeRows(b.points, permutation)));
   // The two estimators of CKA differ by terms of order 1/n, far below the spread that the bootstrap is about.
   const ckaInfluence =
     asked[0] === 'angular_procrustes'
@@ -244,6 +242,15 @@ async function compareLinear(
     }
   }
   return measured;
+}
+
+/** A function that remembers what it made of the last argument: metrics that share work see a permutation one after another. */
+function lastOnly<A extends object, T>(make: (argument: A) => T): (argument: A) => T {
+  let last: { argument: A; made: T } | undefined;
+  return (argument) => {
+    if (last?.argument !== argument) last = { argument, made: make(argument) };
+    return last.made;
+  };
 }
 
 /** Similarities of each metric under each permutation. */

@@ -1,6 +1,7 @@
 import { centred, columnMeans, finiteFloat64, takeRows, type Matrix } from '../matrix.js';
 import { crossProduct } from '../pairwise.js';
 import { seededRandom, shuffle } from '../random.js';
+import { symmetricEigen } from '../eigen.js';
 import { svd } from '../svd.js';
 
 /** Rows that a map is fitted on and rows that it is judged by. */
@@ -156,8 +157,27 @@ export function squaredErrors(y: Matrix<Float64Array>, predicted: Matrix<Float64
   return errors;
 }
 
+/**
+ * Singular values and right vectors by Jacobi rotations of the columns in the eigenvectors of XᵀX: these are nearly the right vectors but for the smallest
+ * singular values, so that one or two sweeps are left of eight.
+ */
 function rightSingularVectors(x: Matrix<Float64Array>): RightSingularVectors {
-  const { s, v } = svd(x.data, x.rows, x.columns);
+  const p = x.columns;
+  if (x.rows < p) return pick(svd(x.data, x.rows, p));
+  const gram = new Float64Array(p * p);
+  for (let row = 0; row < x.data.length; row += p)
+    for (let i = 0; i < p; i++) for (let j = i; j < p; j++) gram[i * p + j] += x.data[row + i] * x.data[row + j];
+  for (let i = 0; i < p; i++) for (let j = 0; j < i; j++) gram[i * p + j] = gram[j * p + i];
+  const { vectors } = symmetricEigen(gram, p);
+  const basis = new Float64Array(p * p); // eigenvectors as columns
+  for (let c = 0; c < p; c++) for (let i = 0; i < p; i++) basis[i * p + c] = vectors[c * p + i];
+  const ones = new Float64Array(p).fill(1);
+  const turned = scoresOf(x, { s: ones, v: basis });
+  const { s, v } = svd(turned.data, x.rows, p);
+  return { s, v: scoresOf({ data: basis, rows: p, columns: p }, { s: ones, v }).data };
+}
+
+function pick({ s, v }: RightSingularVectors): RightSingularVectors {
   return { s, v };
 }
 

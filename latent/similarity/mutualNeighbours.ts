@@ -6,7 +6,7 @@ import type { Neighbours } from './neighbours.js';
  */
 export function neighbourOverlaps(x: Neighbours, y: Neighbours): Float64Array {
   const shares = new Float64Array(x.rows);
-  visitSharedNeighbours(x, y, null, (i) => shares[i]++);
+  visitSharedNeighbours(x, y, (i) => shares[i]++);
   for (let i = 0; i < shares.length; i++) shares[i] /= x.k;
   return shares;
 }
@@ -33,14 +33,12 @@ export function permutedOverlap(x: Neighbours, y: Neighbours, order: Int32Array 
 
 /**
  * Neighbours that both clouds have, row by row.
- * @param permutation row i of x stands beside row `permutation[i]` of y; null for row i
- * @param visit gets row i of x and where its neighbour stands in `x.indices` and `y.indices`
+ * @param visit gets the row and where its neighbour stands in `x.indices` and `y.indices`
  * @throws RangeError when the two differ in rows or k
  */
 export function visitSharedNeighbours(
   x: Neighbours,
   y: Neighbours,
-  permutation: Int32Array | null,
   visit: (i: number, atX: number, atY: number) => void,
 ): void {
   checkAlike(x, y);
@@ -49,11 +47,10 @@ export function visitSharedNeighbours(
   const places = new Int32Array(rows);
   for (let i = 0; i < rows; i++) {
     for (let at = i * k, end = at + k; at < end; at++) {
-      const neighbour = permutation ? permutation[x.indices[at]] : x.indices[at];
-      marked[neighbour] = i + 1;
-      places[neighbour] = at;
+      marked[x.indices[at]] = i + 1;
+      places[x.indices[at]] = at;
     }
-    for (let at = (permutation ? permutation[i] : i) * k, end = at + k; at < end; at++)
+    for (let at = i * k, end = at + k; at < end; at++)
       if (marked[y.indices[at]] === i + 1) visit(i, places[y.indices[at]], at);
   }
 }
