@@ -22,18 +22,19 @@ import type { AtomId } from '../latent/atomId.js';
 import { cosinesToAnchors, meanRow, structureMeans } from '../latent/project.js';
 import { farthestPoints, kMeansPlusPlus } from '../latent/anchorPolicies.js';
 import { matrix } from '../latent/matrix.js';
-import { solvePair } from '../latent/transport/solvePair.js';
 import { reducedFormula } from '../structures/formula.js';
 import { structureHash } from '../structures/hash.js';
 import { findSymmetry } from '../structures/symmetry.js';
 import type { Structure } from '../structures/structure.js';
 import { atomIds } from './atomIds.js';
 import { diagnosticTasks } from './diagnosticTasks.js';
+import { transportTasks } from './transportTasks.js';
 import { contentDigest } from './sharding.js';
 import { similarityTasks } from './similarityTasks.js';
 
 const tasks = {
   ...diagnosticTasks,
+  ...transportTasks,
   ...similarityTasks,
 
   /** What the snapshot derives from each structure. */
@@ -122,25 +123,6 @@ const tasks = {
     const counts = Array.from({ length: offsets.length - 1 }, (_, s) => offsets[s + 1] - offsets[s]);
     const means = structureMeans(coordinates, k, counts);
     return { coordinates, means, anchors: k };
-  },
-
-  /** One draw of optimal transport between paired samples x and y, both [n, dim]. */
-  solvePair: (task: {
-    x: Float32Array;
-    y: Float32Array;
-    dim: number;
-    atomicNumbers: Int32Array;
-    solver: 'exact' | 'sinkhorn';
-    epsilon: number;
-  }) => {
-    const { x, y, dim, atomicNumbers, solver, epsilon } = task;
-    const n = atomicNumbers.length;
-    return solvePair(matrix(x, n, dim), matrix(y, n, dim), {
-      design: 'same',
-      sourceElements: atomicNumbers,
-      sinkElements: atomicNumbers,
-      solver: solver === 'exact' ? { name: 'exact' } : { name: 'sinkhorn', epsilon },
-    });
   },
 };
 

@@ -13,19 +13,20 @@ export interface GromovOptions {
   maxIterations?: number;
   /** Error of the row sums at which each Sinkhorn solve is left. Default 1e-9. */
   marginalTolerance?: number;
-  /** Arcs with less than this share of their row's mass are left out of the plan. Default 1e-3. */
-  keepShare?: number;
 }
 
-/** A plan between two spaces that share no axes. Of `arcs`, costs and potentials are those of the last linearised problem. */
+/** A plan between two spaces that share no axes. */
 export interface GromovPlan {
-  arcs: EntropicPlan;
+  /** [n, m] */
+  plan: Matrix<Float64Array>;
   /** sum_ijkl |D_ik - E_jl|² P_ij P_kl */
   loss: number;
   /** The same for the independent coupling. */
   independentLoss: number;
   /** For n = m, the same for the plan that pairs row i with row i. */
   pairedLoss: number | null;
+  /** Largest difference between a row or column sum of the plan and its weight. */
+  marginalResidual: number;
   iterations: number;
   /** False when `maxIterations` ran out first, or the last Sinkhorn solve did not converge. */
   converged: boolean;
@@ -57,11 +58,11 @@ export async function entropicGromov(
   let plan: Matrix<Float64Array> = matrix(new Float64Array(n * m).fill(1 / (n * m)), n, m);
   let half = await linearised(plan);
   const independentLoss = inner(half, plan.data);
-  let arcs: EntropicPlan | undefined;
+  let last: EntropicPlan | undefined;
   let change = Infinity;
   let iterations = 0;
   while (change > tolerance && iterations < maxIterations) {
-    arcs = await sinkhorn(
+    last = await sinkhorn(
       new DenseCost(
         half.map((value) => 2 * value),
         n,
@@ -71,29 +72,30 @@ export async function entropicGromov(
         epsilon: options.epsilon,
         epsilonUnit: 'cost',
         tolerance: options.marginalTolerance ?? 1e-9,
-        keepShare: options.keepShare,
-        start: arcs?.g,
+        keepShare: Infinity,
+        start: last?.g,
       },
     );
-    const next = densePlan(half, arcs);
+    const next = densePlan(half, last);
     change = Math.sqrt(next.reduce((sum, mass, at) => sum + (mass - plan.data[at]) ** 2, 0));
     plan = matrix(next, n, m);
     half = await linearised(plan);
     iterations++;
   }
-  if (!arcs) throw new RangeError(`latent/transport: ${maxIterations} iterations of Gromov-Wasserstein make no plan`);
+  if (!last) throw new RangeError(`latent/transport: ${maxIterations} iterations of Gromov-Wasserstein make no plan`);
   let pairedLoss: number | null = null;
   if (n === m) {
     pairedLoss = 0;
     for (let at = 0; at < d.data.length; at++) pairedLoss += (d.data[at] - e.data[at]) ** 2 / n / n;
   }
   return {
-    arcs,
+    plan,
     loss: inner(half, plan.data),
     independentLoss,
     pairedLoss,
+    marginalResidual: last.marginalResidual,
     iterations,
-    converged: change <= tolerance && arcs.converged,
+    converged: change <= tolerance && last.converged,
   };
 }
 

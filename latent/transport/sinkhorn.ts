@@ -113,41 +113,46 @@ async function figuresOf(
 ) {
   const { n, m } = cost;
   const { a, b, epsilon, marginal, keepShare } = problem;
-  const arcs = { source: [] as number[], sink: [] as number[], mass: [] as number[], arcCost: [] as number[] };
+  let count = 0;
+  for (let i = 0; i < n; i++) for (let j = 0; j < m; j++) if (kernel[i * m + j] >= keepShare * a[i]) count++;
+  const source = new Int32Array(count);
+  const sink = new Int32Array(count);
+  const mass = new Float64Array(count);
+  const arcCost = new Float64Array(count);
   const rows = new Float64Array(n);
   const columns = new Float64Array(m);
-  let [linear, tilt, kept, dual] = [0, 0, 0, 0];
+  let [linear, tilt, kept, dual, arc] = [0, 0, 0, 0, 0];
   await cost.scan((i, values, offset) => {
     let slack = Infinity;
     for (let j = 0; j < m; j++) {
       const c = values[offset + j];
-      const mass = kernel[i * m + j];
-      linear += mass * c;
-      tilt += mass * (f[i] + g[j] - c); // epsilon log(P / ab')
-      rows[i] += mass;
-      columns[j] += mass;
+      const moved = kernel[i * m + j];
+      linear += moved * c;
+      tilt += moved * (f[i] + g[j] - c); // epsilon log(P / ab')
+      rows[i] += moved;
+      columns[j] += moved;
       slack = Math.min(slack, c - g[j]);
-      if (mass < keepShare * a[i]) continue;
-      kept += mass;
-      arcs.source.push(i);
-      arcs.sink.push(j);
-      arcs.mass.push(mass);
-      arcs.arcCost.push(c);
+      if (moved < keepShare * a[i]) continue;
+      kept += moved;
+      source[arc] = i;
+      sink[arc] = j;
+      mass[arc] = moved;
+      arcCost[arc++] = c;
     }
     dual += a[i] * slack;
   });
   for (let j = 0; j < m; j++) dual += b[j] * g[j];
-  const total = rows.reduce((sum, mass) => sum + mass, 0);
+  const total = rows.reduce((sum, moved) => sum + moved, 0);
   const balanced = marginal === Infinity;
   const price = balanced ? 0 : marginal * (divergence(rows, a) + divergence(columns, b)) + epsilon * (1 - total);
   let marginalResidual = 0;
   rows.forEach((sum, i) => (marginalResidual = Math.max(marginalResidual, Math.abs(sum - a[i]))));
   columns.forEach((sum, j) => (marginalResidual = Math.max(marginalResidual, Math.abs(sum - b[j]))));
   return {
-    source: Int32Array.from(arcs.source),
-    sink: Int32Array.from(arcs.sink),
-    mass: Float64Array.from(arcs.mass),
-    arcCost: Float64Array.from(arcs.arcCost),
+    source,
+    sink,
+    mass,
+    arcCost,
     cost: linear,
     regularisedCost: linear + tilt + price,
     total,
@@ -173,14 +178,24 @@ export async function sinkhornDivergence(
   yy: CostSource,
   options: SinkhornOptions,
 ): Promise<{ divergence: number; epsilon: number; converged: boolean }> {
-  const { sourceWeights, sinkWeights } = options;
   const between = await sinkhorn(xy, options);
-  const same: SinkhornOptions = { ...options, epsilon: between.epsilon, epsilonUnit: 'cost' };
+  const { divergence, converged } = await debiased(between, xx, yy, options);
+  return { divergence, epsilon: between.epsilon, converged: between.converged && converged };
+}
+
+/** The Sinkhorn divergence of a plan that is there already. */
+export async function debiased(
+  between: EntropicPlan,
+  xx: CostSource,
+  yy: CostSource,
+  options: SinkhornOptions,
+): Promise<{ divergence: number; converged: boolean }> {
+  const { sourceWeights, sinkWeights } = options;
+  const same: SinkhornOptions = { ...options, epsilon: between.epsilon, epsilonUnit: 'cost', keepShare: Infinity };
   const source = await sinkhorn(xx, { ...same, sinkWeights: sourceWeights });
   const target = await sinkhorn(yy, { ...same, sourceWeights: sinkWeights });
   return {
     divergence: between.regularisedCost - (source.regularisedCost + target.regularisedCost) / 2,
-    epsilon: between.epsilon,
-    converged: between.converged && source.converged && target.converged,
+    converged: source.converged && target.converged,
   };
 }

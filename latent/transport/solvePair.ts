@@ -1,6 +1,9 @@
-import type { Matrix } from '../matrix.js';
+import { takeRows, type Matrix } from '../matrix.js';
+import { squaredDistance } from '../pairwise.js';
 import { euclideanCost, type CostSource } from './cost.js';
 import { exactTransport } from './exact.js';
+import { entropicGromov, relativeDistances } from './gromov.js';
+import { multiscaleTransport } from './multiscale.js';
 import {
   alignmentRatio,
   elementMatch,
@@ -9,12 +12,21 @@ import {
   type ElementPlan,
   type SparsePlan,
 } from './planFigures.js';
-import { sinkhorn } from './sinkhorn.js';
+import { debiased, sinkhorn } from './sinkhorn.js';
+
+/** Above so many costs their mean is that of some rows of either side. */
+const MOST_AVERAGED = 2 ** 28;
+const ROWS_AVERAGED = 2 ** 12;
 
 /** How the two samples relate. */
 export const transportDesigns = ['same', 'disjoint'] as const;
 /** `same`: row i of both is the same atom; `disjoint`: no atom is in both. */
 export type TransportDesign = (typeof transportDesigns)[number];
+
+/** Ways to find a plan between two clouds; see the modules of their names. */
+export const transportSolvers = ['exact', 'sinkhorn', 'unbalanced', 'multiscale'] as const;
+/** See {@link transportSolvers}. */
+export type TransportSolver = (typeof transportSolvers)[number];
 
 /** Options of `solvePair`. */
 export interface SolvePairOptions {
@@ -22,9 +34,17 @@ export interface SolvePairOptions {
   /** Atomic numbers of the rows of x [n] and y [m]. */
   sourceElements: Int32Array;
   sinkElements: Int32Array;
-  /** Network simplex (default), or entropic with epsilon as a share of the median cost. */
-  solver?: { name: 'exact' } | { name: 'sinkhorn'; epsilon: number; maxIterations?: number };
-  /** Entropic plans are dense: arcs with less than this share of their row's mass are dropped, and the mass counted. Default 1e-3. */
+  /** Default `exact`. */
+  solver?: TransportSolver;
+  /** Entropic solvers: epsilon as a share of the median cost. Default 0.05. */
+  epsilon?: number;
+  /** `unbalanced`: the price of mass that is created or destroyed, as a share of the median cost. Default 1. */
+  marginal?: number;
+  /** `sinkhorn`: the debiased cost as well. */
+  debias?: boolean;
+  /** Iterations of entropic solvers at most. */
+  maxIterations?: number;
+  /** Entropic plans are dense: arcs with less than this share of a row's weight are left out of `plan`, their mass counted. Default 1e-2. */
   keepShare?: number;
 }
 
@@ -32,35 +52,56 @@ export interface SolvePairOptions {
 export interface SolvedPair {
   plan: SparsePlan & { cost: Float64Array };
   elements: ElementPlan;
-  summary: {
-    solver: 'exact' | 'sinkhorn';
-    n: number;
-    m: number;
-    /** <P, C>. */
-    cost: number;
-    /** A lower bound on the cost of any plan, and the distance to it. */
-    dual: number | null;
-    gap: number | null;
-    /** Mean cost of row i to row i; null for disjoint samples. */
-    paired_cost: number | null;
-    /** Mean of the cost matrix, the expected cost of a random pairing. */
-    random_cost: number;
-    /** (paired - OT) / (random - OT), see `alignmentRatio`. */
-    alignment_ratio: number | null;
-    /** Mass that moves from an atom to itself; null for disjoint samples. Chance is 1/n. */
-    identity_mass: number | null;
-    element_match_mass: number;
-    element_match_chance: number;
-    element_match_ceiling: number;
-    /** Mass on arcs that were left out of `plan`. */
-    dropped_mass: number;
-    marginal_residual: number;
-    iterations: number;
-    converged: boolean;
-    /** Entropic: epsilon in units of cost, and <P, C> - epsilon H(P). */
-    epsilon: number | null;
-    regularised_cost: number | null;
-  };
+  summary: PlanSummary;
+}
+
+/** Figures of a plan; those about identity and elements are of the whole plan, arcs that `plan` lacks included. */
+export interface PlanSummary {
+  solver: TransportSolver | 'gromov';
+  n: number;
+  m: number;
+  /** <P, C>. */
+  cost: number;
+  /** A lower bound on the cost of any plan, and the distance to it. */
+  dual: number | null;
+  gap: number | null;
+  /** Mean cost of row i to row i; null for disjoint samples. */
+  paired_cost: number | null;
+  /** Mean of the cost matrix, the expected cost of a random pairing. */
+  random_cost: number;
+  /** (paired - OT) / (random - OT), see `alignmentRatio`. */
+  alignment_ratio: number | null;
+  /** Mass that moves from an atom to itself, and what chance would give; null for disjoint samples. */
+  identity_mass: number | null;
+  identity_chance: number | null;
+  element_match_mass: number;
+  element_match_chance: number;
+  /** Total mass: 1 unless the plan is unbalanced. */
+  mass: number;
+  /** Mass on arcs that were left out of `plan`. */
+  dropped_mass: number;
+  marginal_residual: number;
+  iterations: number;
+  converged: boolean;
+  /** Entropic: epsilon in units of cost, <P, C> + epsilon KL(P | ab') (and the price of marginals), and the Sinkhorn divergence. */
+  epsilon: number | null;
+  regularised_cost: number | null;
+  divergence: number | null;
+}
+
+/** What every solver gives, arcs that carry little included. */
+interface Solved extends SparsePlan {
+  arcCost: Float64Array;
+  cost: number;
+  dual: number | null;
+  gap: number | null;
+  total: number;
+  marginalResidual: number;
+  iterations: number;
+  converged: boolean;
+  epsilon: number | null;
+  regularisedCost: number | null;
+  divergence: number | null;
 }
 
 /**
@@ -68,57 +109,164 @@ export interface SolvedPair {
  * @throws RangeError on empty or non-finite input, unequal columns, a `same` design with unequal rows
  */
 export async function solvePair(x: Matrix, y: Matrix, options: SolvePairOptions): Promise<SolvedPair> {
-  const { design, sourceElements, sinkElements, solver = { name: 'exact' } } = options;
+  const { design, sourceElements, sinkElements, solver = 'exact', keepShare = 1e-2 } = options;
   checkFinite(x, 'x');
   checkFinite(y, 'y');
+  if (x.rows === 0 || y.rows === 0)
+    throw new RangeError(`latent/transport: ${x.rows} sources and ${y.rows} sinks; both sides need at least one point`);
   if (design === 'same' && x.rows !== y.rows)
     throw new RangeError(
       `latent/transport: design 'same' pairs row i with row i; x has ${x.rows} rows and y ${y.rows}`,
     );
-  const cost = await euclideanCost(x, y);
-  const randomCost = await meanCost(cost);
-  let pairedCost: number | null = null;
+  const cost = new LazyCost(x, y);
+  const solved = await solveBy(solver, cost, options);
+  let paired: number | null = null;
   if (design === 'same') {
-    pairedCost = 0;
-    for (let i = 0; i < x.rows; i++) pairedCost += cost.at(i, i) / x.rows;
+    paired = 0;
+    for (let i = 0; i < x.rows; i++) paired += Math.sqrt(squaredDistance(x, i, y, i)) / x.rows;
   }
-  const solved =
-    solver.name === 'exact'
-      ? { ...(await exactTransport(cost)), droppedMass: 0, converged: true, epsilon: null, regularisedCost: null }
-      : await sinkhorn(cost, {
-          epsilon: solver.epsilon,
-          maxIterations: solver.maxIterations,
-          keepShare: options.keepShare,
-        });
-  const { n, m, source, sink, mass } = solved;
-  const plan = { n, m, source, sink, mass };
-  const match = elementMatch(plan, sourceElements, sinkElements);
-  const rows = Int32Array.from({ length: Math.max(n, m) }, (_, at) => at);
+  const entropic = solved.epsilon !== null;
+  const { plan, dropped } = pruned(solved, entropic ? keepShare / x.rows : 0);
   return {
-    plan: { ...plan, cost: solved.arcCost },
-    elements: elementPlan(plan, sourceElements, sinkElements),
+    plan,
+    elements: elementPlan(solved, sourceElements, sinkElements),
     summary: {
-      solver: solver.name,
-      n,
-      m,
+      solver,
       cost: solved.cost,
       dual: solved.dual,
       gap: solved.gap,
-      paired_cost: pairedCost,
-      random_cost: randomCost,
-      alignment_ratio: pairedCost === null ? null : alignmentRatio(pairedCost, solved.cost, randomCost),
-      identity_mass: design === 'same' ? identityMass(plan, rows.subarray(0, n), rows.subarray(0, m)) : null,
-      element_match_mass: match.mass,
-      element_match_chance: match.chance,
-      element_match_ceiling: match.ceiling,
-      dropped_mass: solved.droppedMass,
+      ...figuresOf(solved, options, paired, await cost.mean()),
+      mass: solved.total,
+      dropped_mass: dropped,
       marginal_residual: solved.marginalResidual,
       iterations: solved.iterations,
       converged: solved.converged,
       epsilon: solved.epsilon,
       regularised_cost: solved.regularisedCost,
+      divergence: solved.divergence,
     },
   };
+}
+
+/**
+ * Entropic Gromov-Wasserstein between the rows of x [n, p] and y [m, q], with the same figures: costs are squared differences of
+ * distances, those of each space in units of their mean.
+ */
+export async function gromovPair(x: Matrix, y: Matrix, options: SolvePairOptions): Promise<SolvedPair> {
+  const { design, sourceElements, sinkElements, epsilon = 0.05, keepShare = 1e-2, maxIterations = 200 } = options;
+  checkFinite(x, 'x');
+  checkFinite(y, 'y');
+  const [d, e] = [await relativeDistances(x), await relativeDistances(y)];
+  const solved = await entropicGromov(d, e, { epsilon, maxIterations, tolerance: 1e-6, marginalTolerance: 1e-6 });
+  const [n, m] = [x.rows, y.rows];
+  const whole: SparsePlan & { arcCost: Float64Array } = {
+    n,
+    m,
+    source: Int32Array.from({ length: n * m }, (_, arc) => Math.floor(arc / m)),
+    sink: Int32Array.from({ length: n * m }, (_, arc) => arc % m),
+    mass: solved.plan.data,
+    arcCost: new Float64Array(n * m),
+  };
+  const { plan, dropped } = pruned(whole, keepShare / n);
+  const paired = design === 'same' ? solved.pairedLoss : null;
+  return {
+    plan,
+    elements: elementPlan(whole, sourceElements, sinkElements),
+    summary: {
+      solver: 'gromov',
+      cost: solved.loss,
+      dual: null,
+      gap: null,
+      ...figuresOf({ ...whole, cost: solved.loss }, options, paired, solved.independentLoss),
+      mass: 1,
+      dropped_mass: dropped,
+      marginal_residual: solved.marginalResidual,
+      iterations: solved.iterations,
+      converged: solved.converged,
+      epsilon,
+      regularised_cost: null,
+      divergence: null,
+    },
+  };
+}
+
+/** Costs of a pair of clouds, computed when they are first asked for. */
+class LazyCost {
+  private source?: Promise<CostSource>;
+
+  constructor(
+    readonly x: Matrix,
+    readonly y: Matrix,
+  ) {}
+
+  get(): Promise<CostSource> {
+    return (this.source ??= euclideanCost(this.x, this.y));
+  }
+
+  /** Mean of all costs; above 2^28 of them that of 2^12 rows spread evenly over either side. */
+  async mean(): Promise<number> {
+    const { x, y } = this;
+    if (x.rows * y.rows <= MOST_AVERAGED) return meanCost(await this.get());
+    const spread = ({ rows }: Matrix) =>
+      Int32Array.from({ length: Math.min(rows, ROWS_AVERAGED) }, (_, k) =>
+        Math.floor((k * rows) / Math.min(rows, ROWS_AVERAGED)),
+      );
+    return meanCost(await euclideanCost(takeRows(x, spread(x)), takeRows(y, spread(y))));
+  }
+}
+
+async function solveBy(solver: TransportSolver, cost: LazyCost, options: SolvePairOptions): Promise<Solved> {
+  const { x, y } = cost;
+  const exact = { converged: true, epsilon: null, regularisedCost: null, divergence: null, total: 1 };
+  if (solver === 'exact') return { ...(await exactTransport(await cost.get())), ...exact };
+  if (solver === 'multiscale') return { ...(await multiscaleTransport(x, y)), ...exact };
+  const { epsilon = 0.05, marginal = 1, maxIterations, debias } = options;
+  const entropic = { epsilon, maxIterations, keepShare: 0 };
+  const between = await cost.get();
+  if (solver === 'unbalanced') return { ...(await sinkhorn(between, { ...entropic, marginal })), divergence: null };
+  const plan = await sinkhorn(between, entropic);
+  if (!debias) return { ...plan, divergence: null };
+  const within = [await euclideanCost(x, x), await euclideanCost(y, y)] as const;
+  const { divergence, converged } = await debiased(plan, ...within, entropic);
+  return { ...plan, divergence, converged: plan.converged && converged };
+}
+
+/** Figures that a plan's arcs give. */
+function figuresOf(
+  plan: SparsePlan & { cost: number },
+  { design, sourceElements, sinkElements }: SolvePairOptions,
+  paired: number | null,
+  random: number,
+) {
+  const { n, m } = plan;
+  const rows = Int32Array.from({ length: Math.max(n, m) }, (_, at) => at);
+  const match = elementMatch(plan, sourceElements, sinkElements);
+  return {
+    n,
+    m,
+    paired_cost: paired,
+    random_cost: random,
+    alignment_ratio: paired === null ? null : alignmentRatio(paired, plan.cost, random),
+    identity_mass: design === 'same' ? identityMass(plan, rows.subarray(0, n), rows.subarray(0, m)) : null,
+    identity_chance: design === 'same' ? 1 / n : null,
+    element_match_mass: match.mass,
+    element_match_chance: match.chance,
+  };
+}
+
+/** A plan without the arcs that carry less than `least`, and the mass of those. */
+function pruned({ n, m, source, sink, mass, arcCost }: SparsePlan & { arcCost: Float64Array }, least: number) {
+  const kept = Uint32Array.from(mass.keys()).filter((arc) => mass[arc] >= least);
+  const plan = {
+    n,
+    m,
+    source: Int32Array.from(kept, (arc) => source[arc]),
+    sink: Int32Array.from(kept, (arc) => sink[arc]),
+    mass: Float64Array.from(kept, (arc) => mass[arc]),
+    cost: Float64Array.from(kept, (arc) => arcCost[arc]),
+  };
+  const dropped = mass.reduce((sum, moved) => sum + (moved >= least ? 0 : moved), 0);
+  return { plan, dropped };
 }
 
 /** Mean of all costs: row sums first, so that the order of additions does not depend on blocks. */

@@ -175,7 +175,8 @@ export async function writeSample(
           ...names,
           draw: 0,
           design: 'same',
-          solver: 'network_simplex',
+          space: 'coordinates',
+          solver: 'exact',
           n: 2,
           m: 2,
           cost: seed / 10,
@@ -185,17 +186,25 @@ export async function writeSample(
           random_cost: 2,
           alignment_ratio: 0.3,
           identity_mass: 0,
+          identity_chance: 0.5,
           element_match_mass: 0,
+          element_match_chance: 0,
+          element_match_floor: 0,
+          element_match_ceiling: 1,
+          mass: 1,
           dropped_mass: 0,
           seed: 42,
           epsilon: null,
+          regularised_cost: null,
+          divergence: null,
           iterations: 3,
+          converged: 1,
           marginal_error: 0,
         },
       ];
       const summaryBytes = await transportSummaryTable.encode(summary);
       await write('transport_summary', (sha) => keys.pairPart('transport_summary', pair, sha), summaryBytes, 1);
-      const elements = [{ ...names, source_element: 17, target_element: 11, mass: 1 }];
+      const elements = [{ ...names, design: 'same', source_element: 17, target_element: 11, mass: 1 }];
       const elementBytes = await elementTransportTable.encode(elements, { seed: String(seed) });
       await write('element_transport', (sha) => keys.pairPart('element_transport', pair, sha), elementBytes, 1);
     }
@@ -233,6 +242,7 @@ export function sampleCard(digest: string): CardContent {
     atoms: 11,
     quarantined: { empty: 1 },
     similarity: similarityHeadline([], []),
+    diagnostics: { models: [], oneHot: null, warnings: [], tables: [] },
     models: [
       { id: 'model-a', ...model },
       { id: 'model-b', ...model, quarantined: { unsupported_element: 2 } },

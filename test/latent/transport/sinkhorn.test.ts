@@ -5,7 +5,7 @@ import { DenseCost, euclideanCost } from '../../../latent/transport/cost.js';
 import { exactTransport } from '../../../latent/transport/exact.js';
 import { median } from '../../../latent/transport/median.js';
 import { sinkhorn, sinkhornDivergence } from '../../../latent/transport/sinkhorn.js';
-import { clouds, fixture } from './fixtures/readFixture.js';
+import { clouds, fixture, variants } from './fixtures/readFixture.js';
 
 function normalCloud(n: number, p: number, seed: number) {
   const normal = normalFrom(seededRandom(seed));
@@ -40,6 +40,50 @@ describe('entropic transport against POT in the log domain (fixtures/transport.p
       );
     },
   );
+});
+
+describe('unbalanced transport against POT (fixtures/entropicVariants.py)', () => {
+  test.each(variants.unbalanced.map((problem, at) => ({ at, ...problem })))(
+    'problem $at: $n x $m points, epsilon $epsilon, price $marginal of the median',
+    async (problem) => {
+      const cost = await euclideanCost(...clouds(problem));
+      const plan = await sinkhorn(cost, {
+        epsilon: problem.epsilon,
+        marginal: problem.marginal,
+        tolerance: 1e-13,
+        keepShare: 0,
+        maxIterations: 500_000,
+        sourceWeights: Float64Array.from(problem.a ?? []),
+        sinkWeights: Float64Array.from(problem.b ?? []),
+      });
+      expect(plan.converged).toBe(true);
+      expect(Math.abs(plan.cost / problem.cost - 1)).toBeLessThan(1e-8);
+      expect(Math.abs(plan.regularisedCost / problem.regularised - 1)).toBeLessThan(1e-8);
+      expect(Math.abs(plan.total / problem.total - 1)).toBeLessThan(1e-8);
+      plan.mass.forEach((mass, at) =>
+        expect(Math.abs(mass - problem.plan[plan.source[at] * problem.m + plan.sink[at]])).toBeLessThan(1e-9),
+      );
+    },
+  );
+
+  test('is the balanced plan where the price is high', async () => {
+    const cost = await euclideanCost(...clouds(variants.divergences[1]));
+    const balanced = await sinkhorn(cost, { epsilon: 0.2 });
+    const dear = await sinkhorn(cost, { epsilon: 0.2, marginal: 1e7 });
+    expect(Math.abs(dear.cost / balanced.cost - 1)).toBeLessThan(1e-5);
+    expect(dear.total).toBeCloseTo(1, 5);
+  });
+});
+
+test.each(variants.divergences)('the divergence at epsilon $epsilon is that of POT', async (problem) => {
+  const [x, y] = clouds(problem);
+  const [xy, xx, yy] = [await euclideanCost(x, y), await euclideanCost(x, x), await euclideanCost(y, y)];
+  const { divergence } = await sinkhornDivergence(xy, xx, yy, {
+    epsilon: problem.epsilon,
+    tolerance: 1e-12,
+    maxIterations: 200_000,
+  });
+  expect(Math.abs(divergence / problem.divergence - 1)).toBeLessThan(1e-6);
 });
 
 describe('entropic transport', () => {

@@ -1,0 +1,130 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { PlanSummary, RunRef } from '../../activities/documents.js';
+import { readSettings } from '../../config/settings.js';
+import { elementTransportTable, type ElementTransportRow } from '../../datasets/tables/elementTransport.js';
+import { transportTable, type TransportRow } from '../../datasets/tables/transport.js';
+import { transportSummaryTable, type TransportSummaryRow } from '../../datasets/tables/transportSummary.js';
+import { bundledStructures } from '../../structures/bundled/bundled.js';
+import { activityDependencies, type OwnedDependencies } from '../../workers/dependencies.js';
+import { digests } from '../orchestration/koine.js';
+import { describeShared } from '../support/shared.js';
+import { StagePlace } from './stagePlace.js';
+
+const transport = { sample: 40, draws: 2, baselines: ['orthogonal', 'gromov'], epsilon: 0.1 };
+
+describeShared('the transport stage', () => {
+  let dependencies: OwnedDependencies;
+  let place: StagePlace;
+  let run: RunRef;
+  let summary: PlanSummary;
+  let basis: string;
+  let rows: TransportRow[];
+  let summaries: TransportSummaryRow[];
+  let elements: ElementTransportRow[];
+
+  const only = async <R>(
+    prefix: string,
+    table: { decode(bytes: Uint8Array): Promise<{ rows: R[] }> },
+  ): Promise<R[]> => {
+    const keys = (await place.keys(prefix)).filter((key) => key.endsWith('.parquet'));
+    expect(keys).toHaveLength(1);
+    return (await table.decode(await place.store.get(keys[0]))).rows;
+  };
+  const solve = () => place.stages.transport({ run, model: null, item: 0, argument: basis }, place.work());
+
+  beforeAll(async () => {
+    dependencies = activityDependencies(readSettings({ KOINE_THREADS: '1' }));
+    place = new StagePlace(dependencies);
+    const fewAtoms = bundledStructures().filter(({ atomicNumbers: { length } }) => length >= 2 && length <= 8);
+    await place.source(fewAtoms.filter((_, i) => i % 4 === 0).slice(0, 150));
+    ({ run, summary } = await place.embedded({
+      models: ['mace-random-tiny', 'mace-random-tiny-all'],
+      basis: { method: 'random', anchors: 20 },
+      transport,
+      shards: { structures: 30 },
+    }));
+    basis = await place.basis(run, summary);
+    await place.projected(run, summary, basis);
+    expect(await solve()).toMatchObject({ done: 1, reused: 0 });
+    rows = await only('transport/', transportTable);
+    summaries = await only('transport_summary/', transportSummaryTable);
+    elements = await only('element_transport/', elementTransportTable);
+  });
+  afterAll(async () => {
+    await place.close();
+    await dependencies.close();
+  });
+
+  test('has a summary for every draw of both designs, and for every baseline', () => {
+    expect(summaries.map(({ draw, design, space, solver }) => [draw, design, space, solver])).toEqual([
+      [0, 'same', 'coordinates', 'exact'],
+      [1, 'same', 'coordinates', 'exact'],
+      [2, 'disjoint', 'coordinates', 'exact'],
+      [3, 'disjoint', 'coordinates', 'exact'],
+      [0, 'same', 'orthogonal', 'exact'],
+      [0, 'same', 'gromov', 'gromov'],
+    ]);
+    for (const { converged, gap, mass, dropped_mass, space } of summaries) {
+      expect(converged).toBe(1);
+      expect(mass).toBeCloseTo(1, 9);
+      if (space !== 'gromov') expect(Math.abs(gap ?? NaN) + dropped_mass).toBeLessThan(1e-9);
+    }
+  });
+
+  test('publishes plans whose rows give the figures of the summary', () => {
+    for (const { draw, n, cost, identity_mass } of summaries.filter(({ space }) => space === 'coordinates')) {
+      const plan = rows.filter((row) => row.draw === draw);
+      expect(plan).toHaveLength(n); // equal sizes: a permutation
+      expect(plan.reduce((sum, row) => sum + row.mass * row.cost, 0)).toBeCloseTo(cost, 12);
+      const stays = plan.filter(
+        (row) => row.source_material_id === row.target_material_id && row.source_atom_index === row.target_atom_index,
+      );
+      if (identity_mass === null) expect(stays).toEqual([]);
+      else expect(stays.length / n).toBeCloseTo(identity_mass, 12);
+    }
+  });
+
+  test('holds identity and element match against chance, floor and ceiling', () => {
+    for (const { design, space, ...row } of summaries) {
+      expect(row.identity_chance).toBe(design === 'same' ? 1 / row.n : null);
+      expect(row.element_match_chance).toBeGreaterThan(0);
+      if (space !== 'coordinates') expect([row.element_match_floor, row.element_match_ceiling]).toEqual([null, null]);
+      else {
+        expect(row.element_match_floor).toBeGreaterThan(row.element_match_chance);
+        expect(row.element_match_ceiling).toBeLessThanOrEqual(1);
+        if (design === 'same') expect(row.element_match_ceiling).toBe(1);
+      }
+    }
+  });
+
+  test('faces other structures with the same elements in the disjoint design', () => {
+    const plan = rows.filter(({ draw }) => draw === 2);
+    const sources = new Set(plan.map((row) => row.source_material_id));
+    for (const row of plan) expect(sources.has(row.target_material_id)).toBe(false);
+    const sides = new Map<number, [number, number]>();
+    for (const { design, source_element, target_element, mass } of elements) {
+      if (design !== 'disjoint') continue;
+      for (const [side, element] of [source_element, target_element].entries()) {
+        const shares = sides.get(element) ?? [0, 0];
+        shares[side] += mass;
+        sides.set(element, shares);
+      }
+    }
+    for (const [source, target] of sides.values()) expect(source).toBeCloseTo(target, 12);
+  });
+
+  test('is reused, and runs again to the same bytes from gathered vectors or without', async () => {
+    const before = digests(place.output);
+    expect(await solve()).toMatchObject({ reused: 1 });
+    place.restart();
+    const receipts = await place.keys('receipts/transport/');
+    await place.store.delete(receipts);
+    await place.store.delete(await place.keys('receipts/gather/'));
+    await place.store.delete(await place.keys('intermediate/vectors/'));
+    await solve();
+    place.restart();
+    await place.store.delete(receipts);
+    await solve();
+    expect(digests(place.output)).toEqual(before);
+  });
+});
