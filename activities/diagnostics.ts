@@ -1,5 +1,9 @@
 import type { DiagnosticStage } from '../config/names.js';
 import type { PartEntry } from '../datasets/manifest.js';
+import type { DiagnosedModel, DiagnosticFindings } from '../datasets/diagnosticsCard.js';
+import { arithmeticTable } from '../datasets/tables/arithmetic.js';
+import type { Columns, RowTable } from '../datasets/tables/rowTable.js';
+import { symmetryTable } from '../datasets/tables/symmetry.js';
 import { modelDiagnosticsTable } from '../datasets/tables/modelDiagnostics.js';
 import { analogiesDiagnostic, arithmeticDiagnostic } from './arithmetic.js';
 import { atypicalDiagnostic, noveltyDiagnostic } from './atypical.js';
@@ -13,7 +17,7 @@ import { Pools, poolStage } from './pool.js';
 import type { Runs } from './runs.js';
 import { spacesDiagnostic } from './spaces.js';
 import { stitchingDiagnostic } from './stitching.js';
-import { symmetryDiagnostic } from './symmetry.js';
+import { CHANGED, symmetryDiagnostic } from './symmetry.js';
 
 /** All diagnostics over one memory, in the order of `DIAGNOSTIC_STAGES`. */
 export function diagnosticsOf(runs: Runs): Diagnostic[] {
@@ -81,17 +85,61 @@ export async function cachedDiagnostics(runs: Runs, task: Omit<DiagnosticTask, '
   return cached;
 }
 
-/** What tables say should be known before their numbers are used: a sentence each. */
-export async function warningsOf(
+/** What the card and the end of a run say of the published tables. */
+export async function diagnosticFindings(
   runs: Runs,
   run: RunRef,
+  plan: PlanDocument,
   tables: readonly { table: string; parts: readonly PartEntry[] }[],
   work: Work,
-): Promise<string[]> {
-  const warnings: string[] = [];
-  for (const { key } of tables.find(({ table }) => table === 'model_diagnostics')?.parts ?? [])
-    for (const { model, space, warning } of (await modelDiagnosticsTable.decode(await runs.store(run).get(key, work)))
-      .rows)
-      if (warning !== null) warnings.push(`${model}, ${space}: ${warning}`);
-  return warnings;
+): Promise<DiagnosticFindings> {
+  const store = runs.store(run);
+  const rowsOf = async <C extends Columns>(table: RowTable<C>) => {
+    const parts = tables.find((one) => one.table === table.name)?.parts ?? [];
+    const decoded = await Promise.all(
+      parts.map(async ({ key }) => (await table.decode(await store.get(key, work))).rows),
+    );
+    return decoded.flat();
+  };
+  const spaces = await rowsOf(modelDiagnosticsTable);
+  const symmetry = await rowsOf(symmetryTable);
+  const ranks = (await rowsOf(arithmeticTable)).filter(
+    ({ metric, model_a, model_b }) => metric === 'mrr' && model_a === model_b,
+  );
+  const models = plan.models.map(({ id }): DiagnosedModel => {
+    const space = spaces.find((row) => row.model === id && row.space === 'embeddings');
+    const largest = (test: string) =>
+      symmetry.find(
+        (row) => row.model === id && row.test === test && row.space === 'embeddings' && row.statistic === 'maximum',
+      )?.value ?? null;
+    const rank = (predictor: string) =>
+      ranks.find((row) => row.model_a === id && row.space === 'coordinates' && row.predictor === predictor)?.value;
+    const [offset, noChange, composition] = ['offset', 'no_change', 'composition_mean'].map(rank);
+    return {
+      id,
+      meanCosine: space?.mean_cosine ?? null,
+      intrinsicDimension: space?.intrinsic_dimension ?? null,
+      rotation: largest('rotation'),
+      inversion: largest('inversion'),
+      arithmetic:
+        offset === undefined || noChange === undefined || composition === undefined
+          ? null
+          : { offset, noChange, composition },
+    };
+  });
+  const warnings = spaces
+    .filter(({ warning }) => warning !== null)
+    .map(({ model, space, warning }) => `${model}, ${space}: ${warning}`);
+  for (const { id, rotation, inversion } of models) {
+    if (rotation !== null && rotation > CHANGED)
+      warnings.push(
+        `${id}: rotating a crystal changes its embeddings by up to ${rotation.toPrecision(2)} of their size`,
+      );
+    if (inversion !== null && inversion > CHANGED)
+      warnings.push(
+        `${id}: inverting a crystal changes its embeddings by up to ${inversion.toPrecision(2)} of their size`,
+      );
+  }
+  const oneHot = ranks.find(({ predictor }) => predictor === 'one_hot')?.value ?? null;
+  return { models, oneHot, warnings, tables: tables.map(({ table }) => table) };
 }

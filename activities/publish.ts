@@ -10,7 +10,7 @@ import type { ObjectEntry, PartEntry, TableContent } from '../datasets/manifest.
 import { findReceipt } from '../datasets/receipts.js';
 import { schemaOf } from '../datasets/tables/schemas.js';
 import { quarantineTable, type QuarantineRow } from '../datasets/tables/quarantine.js';
-import { publishedDiagnostics, warningsOf } from './diagnostics.js';
+import { diagnosticFindings, publishedDiagnostics } from './diagnostics.js';
 import type { ModelParts, PlanDocument, RunFailure, RunRef, RunSummary } from './documents.js';
 import { embedReceipt } from './embed.js';
 import type { Work } from './heartbeat.js';
@@ -104,6 +104,7 @@ export function publishStage(runs: Runs) {
         },
         { basis: pinned, signal: work.signal },
       );
+      const findings = await diagnosticFindings(runs, run, plan, diagnostics, work);
       const content: CardContent = {
         name: spec.name,
         snapshot: snapshot.snapshot,
@@ -113,6 +114,7 @@ export function publishStage(runs: Runs) {
         atoms: snapshot.atoms,
         quarantined: countCodes(quarantined),
         similarity,
+        diagnostics: findings,
         models: models.map(({ model, structures, atoms, quarantine: rows }) => {
           const { licence, dim } = runs.planned(plan, model);
           return { id: model, license: licence, dim, structures, atoms, quarantined: countCodes(rows) };
@@ -123,7 +125,7 @@ export function publishStage(runs: Runs) {
       };
       await putIfChanged(store, keys.CARD, Buffer.from(datasetCard(content), 'utf8'), work);
       await putIfChanged(store, keys.CROISSANT, croissant(content), work);
-      const warnings = [...pairs.notes, ...(await warningsOf(runs, run, diagnostics, work))];
+      const warnings = [...pairs.notes, ...findings.warnings];
       return { manifest, similarity, warnings };
     },
 

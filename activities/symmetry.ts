@@ -22,7 +22,7 @@ const LEAST_ATOMS = 10;
 /** Distances up to which atoms count as equal: exactly, and up to the rounding of float32 cosines. */
 const EQUAL = [0, 1e-6] as const;
 /** Changes above this share of the root mean square are no rounding. */
-const CHANGED = 1e-3;
+export const CHANGED = 1e-3;
 
 /** What symmetry a model respects: orbit spread and collapse from its vectors, rotation and inversion by running it. Table `symmetry`. */
 export function symmetryDiagnostic(runs: Runs, indices: DiagnosticIndices): Diagnostic {

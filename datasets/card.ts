@@ -2,7 +2,9 @@ import { stringify } from 'yaml';
 import { canonicalJsonBytes } from './canonicalJson.js';
 import type { PinnedBasis } from './catalog.js';
 import type { SimilarityHeadline } from './headline.js';
+import { diagnosticsSection, type DiagnosticFindings } from './diagnosticsCard.js';
 import * as keys from './keys.js';
+import { markdownTable } from './markdown.js';
 import { TABLE_SCHEMAS } from './tables/schemas.js';
 
 /** One model as the card describes it. */
@@ -32,6 +34,7 @@ export interface CardContent {
   /** Structures that did not make it into the snapshot, by reason code. */
   quarantined: Readonly<Record<string, number>>;
   similarity: SimilarityHeadline;
+  diagnostics: DiagnosticFindings;
   models: readonly CardModel[];
   /** Rows of each published table. */
   tables: Readonly<Record<string, number>>;
@@ -100,7 +103,7 @@ that went in. \`catalog.json\` points at the newest manifest; a folder with \`_S
 
 ${markdownTable(['model', 'licence of the weights', 'd', 'structures', 'atoms', 'quarantined'], modelRows)}
 
-${similaritySection(content.similarity)}## Tables
+${similaritySection(content.similarity)}${diagnosticsSection(content.diagnostics)}## Tables
 
 ${markdownTable(['table', 'rows', 'what it is'], tableRows)}
 
@@ -250,11 +253,6 @@ function columnList(tables: readonly string[]): string {
       return [`- \`${table}\``, ...lines].join('\n');
     })
     .join('\n');
-}
-
-function markdownTable(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
-  const line = (cells: readonly (string | number)[]) => `| ${cells.join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
 function sum(counts: Readonly<Record<string, number>>): number {
