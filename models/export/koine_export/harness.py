@@ -120,7 +120,7 @@ def measure(loaded: Exported, atoms: Sequence[tuple[str, Any]], progress=lambda 
     together = encoder.embed(structures)
     energies = [result.energy for result in together] if "node_energy" in encoder.outputs else None
     parity = compare([result.embedding for result in together], energies, native, native64)
-    return Report(encoder, structures, native, native64, parity, _invariance(encoder, structures, loaded.facts), left_out)
+    return Report(encoder, structures, native, native64, parity, _invariance(encoder, structures, [result.embedding for result in together], loaded.facts), left_out)
 
 
 def export(
@@ -187,8 +187,7 @@ def write_folder(output: Path, report: Report, written: Mapping[str, Any]) -> No
     os.replace(aside, output / "card.json")
 
 
-def _invariance(encoder: Encoder, structures: Sequence[Structure], facts: Facts) -> Invariance:
-    original = [result.embedding for result in encoder.embed(structures)]
+def _invariance(encoder: Encoder, structures: Sequence[Structure], original: Sequence[np.ndarray], facts: Facts) -> Invariance:
     quaternions = np.random.default_rng(0).normal(size=(len(structures), 4))
 
     def change(turns: Sequence[np.ndarray]) -> float:

@@ -233,14 +233,18 @@ class FirstInteraction(Interaction):
         super().__init__(block)
         self.n_elements = node_table.shape[0]
         self.neighbour = Table(block.linear_up(node_table))
-        self.skip = Table(block.skip_tp(node_table, torch.eye(self.n_elements, dtype=torch.float64))) if self.residual else None
+        self.skip = None
+        if self.residual:  # of scalars and one-hot elements nothing but scalars can come
+            skip = block.skip_tp(node_table, torch.eye(self.n_elements, dtype=torch.float64))
+            (columns,) = (columns for columns, _, l in blocks(block.skip_tp.irreps_out) if l == 0)
+            self.skip = Table(skip[:, columns])
         harmonics = sum(2 * l2 + 1 for _, l2, *_ in self.paths)
         assert [l2 for _, l2, *_ in self.paths] == list(range(len(self.paths))) and harmonics == len(self.paths) ** 2
         for number, (l1, l2, l3, columns, coupling) in enumerate(self.paths):
             assert l1 == 0 and l2 == l3 and torch.allclose(coupling[0], coupling[0, 0, 0] * torch.eye(2 * l2 + 1, dtype=torch.float64), atol=1e-12)
             self.register_buffer(f"radial_{number}", constant(coupling[0, 0, 0] * self.radial.last[:, columns]), persistent=False)
 
-    def forward(self, edges: Edges, elements: torch.Tensor) -> tuple[Features, torch.Tensor | None]:
+    def forward(self, edges: Edges, elements: torch.Tensor) -> tuple[Features, Features | None]:
         n_atoms = elements.shape[0]
         hidden = self.radial.hidden(edges.radial)
         if edges.cutoff is not None:
@@ -253,7 +257,7 @@ class FirstInteraction(Interaction):
         totals = messages.new_zeros((n_atoms, messages.shape[1] * messages.shape[2])).index_add(0, atoms, messages.flatten(1))
         totals = totals.unflatten(1, messages.shape[1:])
         features = self.finish([totals[:, l * l : (l + 1) ** 2] for l in range(len(self.paths))], edges, elements)
-        return features, None if self.skip is None else self.skip(elements)
+        return features, None if self.skip is None else {0: self.skip(elements).unsqueeze(1)}
 
 
 class LaterInteraction(Interaction):
@@ -416,7 +420,6 @@ class MaceEncoder(torch.nn.Module):
         self.first = FirstInteraction(model.interactions[0], node_table)
         self.later = torch.nn.ModuleList(LaterInteraction(block) for block in list(model.interactions)[1:n_layers])
         self.products = torch.nn.ModuleList(ProductBasis(block, lmax, n_layers == 1) for block in list(model.products)[:n_layers])
-        self.skip_blocks = blocks(model.interactions[0].skip_tp.irreps_out) if self.first.residual else []
         if energy:
             self.readouts = torch.nn.ModuleList(Readout(readout, head) for readout in model.readouts)
             self.atomic = Table(torch.atleast_2d(model.atomic_energies_fn.atomic_energies)[head].unsqueeze(1))
@@ -430,7 +433,7 @@ class MaceEncoder(torch.nn.Module):
         elements = rows(self.element_of, atomic_numbers).squeeze(1)
         edges = self.edges(elements, edge_index, edge_vectors)
         x, skip = self.first(edges, elements)
-        x = self.products[0](x, self._skip_features(skip), elements)
+        x = self.products[0](x, skip, elements)
         layers = [x]
         if len(self.later) > 0:
             table = grouped(edges.receivers, elements.shape[0], keep_empty=True)
@@ -447,8 +450,3 @@ class MaceEncoder(torch.nn.Module):
         repulsion = 0.0 if self.repulsion is None else self.repulsion(edges, elements)
         inner = self.scale * (inner + repulsion) + self.shift if self.scales_repulsion else inner + repulsion
         return embedding, self.atomic(elements).squeeze(1) + inner
-
-    def _skip_features(self, skip: torch.Tensor | None) -> Features | None:
-        if skip is None:
-            return None
-        return {l: skip[:, columns].unflatten(1, (mul, 2 * l + 1)).transpose(1, 2) for columns, mul, l in self.skip_blocks}
