@@ -111,14 +111,15 @@ def _official(name: str) -> tuple[nn.Module, Path]:
         raise ExportError(
             "weights_unavailable",
             f"matgl.load_model('{name}') found nothing: it looked in {tried} ({_root(error)})",
-            f"check the name and the network; or put model.json and state.pt of that folder somewhere and give --checkpoint FOLDER",
+            "check the name and the network; or put model.json and state.pt of that folder somewhere and give --checkpoint FOLDER",
         ) from error
 
 
 def _from_files(path: Path, architecture: str) -> tuple[nn.Module, Path]:
-    folder = _unzipped(path) if path.is_file() and zipfile.is_zipfile(path) else path
-    if folder.name in FILES:
-        folder = folder.parent
+    if path.name in FILES:  # state.pt is a zip file too
+        folder = path.parent
+    else:
+        folder = _unzipped(path) if path.is_file() and zipfile.is_zipfile(path) else path
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise ExportError("bad_checkpoint", f"{path} has no {' and no '.join(missing)}", HOW_TO_SUPPLY)

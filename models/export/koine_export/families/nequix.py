@@ -44,7 +44,7 @@ from ..family import Exported, ExportError, Facts, Native, Precision, Request
 CHUNK = 16
 
 #: Edges in one call of the official code, padded to one shape: JAX compiles every shape anew.
-NATIVE_EDGES = 8192
+NATIVE_EDGES = 4096
 
 
 @dataclass(frozen=True)
@@ -357,7 +357,7 @@ def read(request: Request) -> tuple[Nequix, dict[str, Any], Path]:
             raise ExportError(
                 "weights_unavailable",
                 f"nequix could not get '{request.official}': it looked for {file}, then at {NequixCalculator.URLS[request.official]} ({error})",
-                f"check the network; or put the file there, or give it with --checkpoint FILE",
+                "check the network; or put the file there, or give it with --checkpoint FILE",
             ) from error
     file = request.checkpoint
     assert file is not None

@@ -1,0 +1,79 @@
+"""
+The official Nequix (0.4.5, JAX) as a peer of koine's embeddings: the calculator in a loop, as a user would call it (energy,
+forces, stress), and its node energies, compiled, for several structures at once, padded as its calculator pads, without
+gradients; graphs are built in both. JAX compiles every shape anew, which takes seconds a shape: the times are those of a second
+pass over the same structures, when all shapes are compiled.
+
+Run in the environment `nequix` (models/export/environments), one process for each number of threads: JAX takes as many as the
+process may use when it starts. One JSON object on stdin and on stdout:
+{"model": "nequix-mp-1", "structures": "a.extxyz", "threads": 1, "batch_sizes": [1, 16]}, where the model is an official name or
+a checkpoint, is answered by {"structures": 60, "calculator": seconds, "batched": {"1": seconds, "16": seconds}, "version": "0.4.5"}.
+"""
+
+import contextlib
+import json
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+
+
+def second(work):
+    work()
+    start = perf_counter()
+    work()
+    return perf_counter() - start
+
+
+def padded(count, step):
+    return -(-(count + 1) // step) * step
+
+
+def peer(ask):
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: ask["threads"]])
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    import jax
+    import numpy as np
+    from ase.io import read
+    from nequix.calculator import NequixCalculator
+    from nequix.data import preprocess_graph
+
+    source = {"model_path": ask["model"]} if Path(ask["model"]).exists() else {"model_name": ask["model"]}
+    calculator = NequixCalculator(**source, use_kernel=False)
+    energies = jax.jit(calculator.model.node_energies)
+    frames = read(ask["structures"], index=":")
+
+    def loop():
+        for crystal in frames:
+            calculator.calculate(crystal)
+
+    def batched(size):
+        for start in range(0, len(frames), size):
+            graphs = [preprocess_graph(crystal, calculator.atom_indices, calculator.cutoff, False) for crystal in frames[start : start + size]]
+            offsets = np.cumsum([0] + [len(graph["species"]) for graph in graphs])
+            edges = sum(len(graph["senders"]) for graph in graphs)
+            vectors = np.zeros((padded(int(1.1 * edges), 64), 3), np.float32)
+            species = np.zeros(padded(int(offsets[-1]), 8), np.int32)
+            senders, receivers = np.full((2, len(vectors)), len(species) - 1, np.int32)
+            at = 0
+            for graph, first in zip(graphs, offsets):
+                to = at + len(graph["senders"])
+                positions = graph["positions"]
+                vectors[at:to] = positions[graph["senders"]] - positions[graph["receivers"]] + graph["shifts"] @ graph["cell"]
+                senders[at:to], receivers[at:to] = graph["senders"] + first, graph["receivers"] + first
+                species[first : first + len(graph["species"])] = graph["species"]
+                at = to
+            energies(vectors, species, senders, receivers).block_until_ready()
+
+    return {
+        "structures": len(frames),
+        "calculator": second(loop),
+        "batched": {size: second(lambda: batched(size)) for size in ask["batch_sizes"]},
+        "version": version("nequix"),
+    }
+
+
+with contextlib.redirect_stdout(sys.stderr):
+    answer = peer(json.loads(sys.stdin.readline()))
+print(json.dumps(answer), flush=True)
