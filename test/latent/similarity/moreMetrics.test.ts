@@ -3,12 +3,18 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { matrix, takeRows, type Matrix } from '../../../latent/matrix.js';
 import { normalFrom, seededRandom, shuffle } from '../../../latent/random.js';
-import { cknna } from '../../../latent/similarity/cknna.js';
-import { distanceCorrelation } from '../../../latent/similarity/distanceCorrelation.js';
+import { cknna, cknnaInfluence, cknnaOf, maskedKernel, sharedKernel } from '../../../latent/similarity/cknna.js';
+import {
+  DistanceCorrelations,
+  distanceCorrelation,
+  distanceMatrix,
+} from '../../../latent/similarity/distanceCorrelation.js';
 import { reconstructionHalves } from '../../../latent/similarity/featureReconstruction.js';
 import { gfre } from '../../../latent/similarity/gfre.js';
-import { informationImbalance } from '../../../latent/similarity/informationImbalance.js';
+import { informationImbalance, permutedImbalance, rankTable } from '../../../latent/similarity/informationImbalance.js';
 import { lfre } from '../../../latent/similarity/lfre.js';
+import { permutedOverlap } from '../../../latent/similarity/mutualNeighbours.js';
+import { nearestNeighbours } from '../../../latent/similarity/neighbours.js';
 import { randomRotation } from '../randomRows.js';
 
 type Cloud = Matrix<Float64Array>;
@@ -174,6 +180,106 @@ describe('what the metrics do not see', () => {
   });
 });
 
+describe('permuted rows', () => {
+  const permutation = shuffle(
+    Int32Array.from({ length: N }, (_, at) => at),
+    seededRandom(21),
+  );
+  const x = normalCloud(N, P, 22);
+  const y = relatedCloud(x, 23);
+  const permuted = takeRows(y, permutation);
+
+  test('what is shared with a relabelled kernel is what is shared with permuted rows', async () => {
+    const kernel = async (cloud: Cloud) => maskedKernel(cloud, await nearestNeighbours(cloud, 8, 'inner'));
+    const [a, b, c] = [await kernel(x), await kernel(y), await kernel(permuted)];
+    const relabelled = sharedKernel(a, b, permutation);
+    expect(cknnaOf(a, b, relabelled)).toBeCloseTo(await cknna(x, permuted, 8), 12);
+    expect(relabelled.overlap).toBeCloseTo(permutedOverlap(a.neighbours, c.neighbours, null), 12);
+  });
+
+  test('distance correlations and information imbalances from tables made once', async () => {
+    const correlations = new DistanceCorrelations(await distanceMatrix(x), await distanceMatrix(y));
+    const [found, expected] = [correlations.of(permutation), await distanceCorrelation(x, permuted)];
+    expect(found.value).toBeCloseTo(expected.value, 12);
+    expect(found.unbiasedSquare).toBeCloseTo(expected.unbiasedSquare, 12);
+    const repeated = takeRows(
+      y,
+      Int32Array.from({ length: N }, (_, at) => at >> 1),
+    ); // every row twice: ties
+    for (const [first, second] of [
+      [x, y],
+      [x, repeated],
+      [repeated, x],
+    ]) {
+      const imbalance = permutedImbalance(rankTable(first), rankTable(second), permutation);
+      const direct = await informationImbalance(first, takeRows(second, permutation));
+      expect(imbalance.xToY).toBeCloseTo(direct.xToY, 12);
+      expect(imbalance.yToX).toBeCloseTo(direct.yToX, 12);
+    }
+  });
+});
+
+describe('influence of rows', () => {
+  const n = 30;
+  const x = normalCloud(n, 3, 31);
+  const y = matrix(
+    x.data.map((value, at) => value + 0.5 * normalCloud(n, 3, 32).data[at]),
+    n,
+    3,
+  );
+
+  test('on distance correlation is what leaving rows out does', async () => {
+    const correlations = new DistanceCorrelations(await distanceMatrix(x), await distanceMatrix(y));
+    const influence = correlations.influence().value;
+    expect(Math.abs(influence.reduce((sum, one) => sum + one, 0))).toBeLessThan(1e-9);
+    const all = correlations.of().value;
+    const jackknife: number[] = [];
+    for (let left = 0; left < n; left++) {
+      const rest = Int32Array.from({ length: n - 1 }, (_, at) => at + Number(at >= left));
+      jackknife.push((n - 1) * (all - (await distanceCorrelation(takeRows(x, rest), takeRows(y, rest))).value));
+    }
+    expect(correlationOf(influence, jackknife)).toBeGreaterThan(0.98);
+    expect(spread(influence) / spread(jackknife)).toBeGreaterThan(0.85);
+    expect(spread(influence) / spread(jackknife)).toBeLessThan(1.15);
+  });
+
+  test('on CKNNA is the derivative by weights, neighbours held fixed', async () => {
+    const k = 6;
+    const kernel = async (cloud: Cloud) => maskedKernel(cloud, await nearestNeighbours(cloud, k, 'inner'));
+    const [a, b] = [await kernel(x), await kernel(y)];
+    const inX = (i: number, j: number) => a.neighbours.indices.subarray(i * k, (i + 1) * k).includes(j);
+    const inY = (i: number, j: number) => b.neighbours.indices.subarray(i * k, (i + 1) * k).includes(j);
+    const product = (c: Cloud, i: number, j: number) =>
+      [0, 1, 2].reduce((sum, at) => sum + c.data[3 * i + at] * c.data[3 * j + at], 0);
+    // the estimator with weighted sums, dense
+    const hsic = (w: number[], one: Cloud, two: Cloud, mask: (i: number, j: number) => boolean) => {
+      let [trace, total1, total2, through] = [0, 0, 0, 0];
+      const [columns, rows] = [new Float64Array(n), new Float64Array(n)];
+      for (let i = 0; i < n; i++)
+        for (let j = 0; j < n; j++) {
+          if (!mask(i, j)) continue;
+          if (mask(j, i)) trace += w[i] * w[j] * product(one, i, j) * product(two, j, i);
+          total1 += w[i] * w[j] * product(one, i, j);
+          total2 += w[i] * w[j] * product(two, i, j);
+          columns[j] += w[i] * product(one, i, j);
+          rows[i] += w[j] * product(two, i, j);
+        }
+      for (let j = 0; j < n; j++) through += w[j] * columns[j] * rows[j];
+      return trace + (total1 * total2) / ((n - 1) * (n - 2)) - (2 * through) / (n - 2);
+    };
+    const value = (w: number[]) =>
+      hsic(w, x, y, (i, j) => inX(i, j) && inY(i, j)) / Math.sqrt(hsic(w, x, x, inX) * hsic(w, y, y, inY));
+    const step = 1e-5;
+    const slopes = Array.from({ length: n }, (_, at) => {
+      const moved = (by: number) => value(Array.from({ length: n }, (_, i) => (i === at ? 1 + by : 1)));
+      return (n * (moved(step) - moved(-step))) / (2 * step);
+    });
+    const centre = slopes.reduce((sum, one) => sum + one, 0) / n;
+    const influence = cknnaInfluence(a, b);
+    slopes.forEach((slope, i) => expect(influence[i]).toBeCloseTo(slope - centre, 6));
+  });
+});
+
 describe('ends of the scales', () => {
   test('equal clouds', async () => {
     const x = normalCloud(N, P, 3);
@@ -275,3 +381,16 @@ describe('ends of the scales', () => {
     );
   });
 });
+
+function spread(values: ArrayLike<number>): number {
+  return Math.sqrt(Array.from(values).reduce((sum, value) => sum + value ** 2, 0) / values.length);
+}
+
+function correlationOf(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  const about = (values: ArrayLike<number>) => {
+    const centre = Array.from(values).reduce((sum, value) => sum + value, 0) / values.length;
+    return Array.from(values, (value) => value - centre);
+  };
+  const [x, y] = [about(a), about(b)];
+  return x.reduce((sum, value, i) => sum + value * y[i], 0) / (x.length * spread(x) * spread(y));
+}
