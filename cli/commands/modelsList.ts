@@ -51,7 +51,7 @@ export async function list(context: Context, options: ModelsOptions): Promise<nu
       family,
       status,
       commercial_use === null ? '?' : commercial_use ? 'yes' : 'no',
-      shortened(licence?.replace(/ \(.*/, '') ?? '', 15),
+      shortened(licence?.replace(/ \(.*/, '') ?? '', 14),
     ]),
   );
   for (const line of lines) context.console.answer(line);
