@@ -16,7 +16,7 @@ export const transportTasks = {
     solvePair(cloudOf(x), cloudOf(y), options),
 
   /** A plan between two samples of embeddings, those of x mapped by the rotation that brings its anchors nearest to those of y. */
-  solveMappedPair: async (task: {
+  solveMappedPair: (task: {
     x: Cloud;
     y: Cloud;
     xAnchors: Float32Array;
@@ -24,10 +24,7 @@ export const transportTasks = {
     options: SolvePairOptions;
   }) => {
     const { x, y, xAnchors, yAnchors, options } = task;
-    const map = await orthogonal(
-      cloudOf({ vectors: xAnchors, dim: x.dim }),
-      cloudOf({ vectors: yAnchors, dim: y.dim }),
-    );
+    const map = orthogonal(cloudOf({ vectors: xAnchors, dim: x.dim }), cloudOf({ vectors: yAnchors, dim: y.dim }));
     return solvePair(applyMap(map, cloudOf(x)), cloudOf(y), options);
   },
 
