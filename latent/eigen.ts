@@ -71,10 +71,17 @@ function rotateRows(z: Float64Array, n: number, i: number, c: number, s: number)
 /** Implicit QL with Wilkinson shifts on a tridiagonal matrix (EISPACK's imtql2, Golub and Van Loan 8.3), in place; rows of z follow. */
 function diagonalise(d: Float64Array, e: Float64Array, z: Float64Array): void {
   const n = d.length;
+  // Off-diagonals below the rounding error of the reduction count as zero, as in EISPACK's tql2: beside the eigenvalues of a
+  // matrix of low rank (coordinates of a model of 16 dimensions on 100 anchors) there is noise, which need not converge in itself.
+  const noise = Number.EPSILON * d.reduce((norm, value, k) => Math.max(norm, Math.abs(value) + Math.abs(e[k])), 0);
   for (let l = 0; l < n; l++) {
     for (let iteration = 0; ; iteration++) {
       let m = l;
-      while (m < n - 1 && Math.abs(e[m]) > Number.EPSILON * 0.5 * (Math.abs(d[m]) + Math.abs(d[m + 1]))) m++;
+      while (
+        m < n - 1 &&
+        Math.abs(e[m]) > Math.max(noise, Number.EPSILON * 0.5 * (Math.abs(d[m]) + Math.abs(d[m + 1])))
+      )
+        m++;
       if (m === l) break;
       if (iteration === MOST_ITERATIONS) throw new Error(`latent/eigen: eigenvalue ${l} of ${n} did not converge`);
       let g = (d[l + 1] - d[l]) / (2 * e[l]);
