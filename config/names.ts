@@ -38,6 +38,9 @@ export const DIAGNOSTIC_STAGES = [
 /** One of {@link DIAGNOSTIC_STAGES}. */
 export type DiagnosticStage = (typeof DIAGNOSTIC_STAGES)[number];
 
+/** Stages that run networks: their items go to the queue `inference`. */
+export const INFERENCE_STAGES = ['embed', 'symmetry'] as const;
+
 /** Query names. */
 export const QUERIES = { progress: 'progress' } as const;
 /** Signal names. */

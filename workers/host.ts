@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { NativeConnection } from '@temporalio/worker';
 import { Worker, type WorkerOptions } from '@temporalio/worker';
 import { createActivities } from '../activities/index.js';
-import { taskQueue, type QueueRole } from '../config/names.js';
+import { INFERENCE_STAGES, taskQueue, type QueueRole } from '../config/names.js';
 import type { Settings } from '../config/settings.js';
 import { compiledEntry } from '../threads/pool.js';
 import { activityDependencies } from './dependencies.js';
@@ -70,7 +70,7 @@ export async function hostWorkers(
     }),
     inference: () => ({
       ...common('inference'),
-      activities: { embed: activities.embed },
+      activities: Object.fromEntries(INFERENCE_STAGES.map((stage) => [stage, activities[stage]])),
       // One more than there are threads: while one shard is read or written, the threads work on the others.
       maxConcurrentActivityTaskExecutions: settings.threads + 1,
       maxConcurrentActivityTaskPolls: 2,

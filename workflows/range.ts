@@ -7,7 +7,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Activities, ItemTask, RunRef } from '../activities/index.js';
-import { HISTORY_EVENT_BUDGET, taskQueue } from '../config/names.js';
+import { HISTORY_EVENT_BUDGET, INFERENCE_STAGES, taskQueue } from '../config/names.js';
 import { inWindow, obeyParent, type Control } from './control.js';
 import { forComputation, forInference } from './policies.js';
 import { progressQuery, renderDetails, tallySignal } from './progress.js';
@@ -48,10 +48,9 @@ export async function range(state: RangeState): Promise<Tally> {
     ...forComputation,
     taskQueue: taskQueue('compute', state.queueSuffix),
   });
-  const activities =
-    stage === 'embed' || stage === 'symmetry' // both run networks
-      ? proxyActivities<Activities>({ ...forInference, taskQueue: taskQueue('inference', state.queueSuffix) })
-      : compute;
+  const activities = (INFERENCE_STAGES as readonly string[]).includes(stage)
+    ? proxyActivities<Activities>({ ...forInference, taskQueue: taskQueue('inference', state.queueSuffix) })
+    : compute;
   const total = state.end - state.start;
   const progress = () => ({
     stage,
