@@ -63,6 +63,14 @@ export async function ensureExporterPython(name: string, onProgress: OnProgress)
   }
 }
 
+/** Whether {@link ensureExporterPython} would find the environment made. */
+export function hasExporterPython(name: string): boolean {
+  return (
+    environmentTool(`KOINE_EXPORT_PYTHON_${name.toUpperCase()}`) !== null ||
+    existsSync(completeMark(environmentFolder(name)))
+  );
+}
+
 function environmentFolder(name: string): string {
   const lock = exporterLock(name);
   if (!existsSync(lock)) throw new Error(`there is no ${lock}: koine has no Python environment '${name}'`);
