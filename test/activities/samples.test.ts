@@ -81,6 +81,38 @@ describeShared('samples', () => {
     });
   });
 
+  test('of disjoint sides have the same elements and share no structure', async () => {
+    const request = { sample: 12, seed: 42, draws: [2, 3] };
+    const [source, target] = await samples.disjoint(run, plan, new Set(), request, 2, place.work());
+    expect(source.rows.length).toBeGreaterThan(0);
+    expect([...source.atomicNumbers].sort()).toEqual([...target.atomicNumbers].sort());
+    const left = new Set(source.rows.map(({ materialId }) => materialId));
+    expect(target.rows.some(({ materialId }) => left.has(materialId))).toBe(false);
+  });
+
+  test('are the same however many of the candidates fall out', async () => {
+    const all = await draw(10_000);
+    const most = [...structures.keys()].filter((_, i) => i % 4 !== 0); // more than the margin: the reach must grow
+    const left = all.rows.filter(({ materialId }) => !most.includes(materialId));
+    const sample = await draw(Math.min(6, left.length), most);
+    expect(sample.rows).toHaveLength(Math.min(6, left.length));
+    for (const row of sample.rows) expect(left).toContainEqual(row);
+    const { vectors, dim } = await samples.gather(run, parts, 'coordinates', sample, place.work());
+    expect(vectors).toHaveLength(sample.rows.length * dim);
+  });
+
+  test('that a user lists are those rows, less the excluded; an unknown or repeated atom is refused', async () => {
+    const [first, second] = structures.keys();
+    const atom = (materialId: string, atomIndex = 0) => ({ materialId, atomIndex });
+    const listed = (atoms: { materialId: string; atomIndex: number }[], excluded: string[] = []) =>
+      samples.listed(run, plan, new Set(excluded), atoms, place.work());
+    expect((await listed([atom(second), atom(first, 1)])).rows).toEqual([atom(first, 1), atom(second)]);
+    expect((await listed([atom(second), atom(first, 1)], [first])).rows).toEqual([atom(second)]);
+    await expect(listed([atom('nowhere')])).rejects.toThrow(/the snapshot has no atom nowhere:0/);
+    await expect(listed([atom(first, 99)])).rejects.toThrow(/has no atom \S+:99; the structure has \d+/);
+    await expect(listed([atom(first), atom(first)])).rejects.toThrow(/1 atoms are named twice/);
+  });
+
   test('name the structure a model has no vectors of', async () => {
     const sample = await draw(10_000);
     const none = { ...parts, coordinates: parts.coordinates.slice(1) };
