@@ -137,7 +137,7 @@ def test_a_model_folder_holds_what_its_card_says(crystals, parity_file, tmp_path
 
 def test_a_graph_that_computes_something_else_leaves_no_card(parity_file, tmp_path, monkeypatch):
     monkeypatch.setattr(harness, "family", lambda name: type("Family", (), {"load": staticmethod(lambda request: toy(factor=1.01))}))
-    with pytest.raises(ExportError, match="largest error against float64 .* worst structure"):
+    with pytest.raises(ExportError, match="largest error against float64 .*worst structure: copper"):
         harness.export("toy", Request("toy", None), "toy", {}, parity_file, tmp_path / "model")
     assert not (tmp_path / "model/card.json").exists()
 
@@ -159,4 +159,4 @@ def test_the_command_line_answers_in_json_lines_and_nothing_else(parity_file, tm
     status, lines = run("--family", "nonsense", "--official", "a")
     assert status == 1 and lines[-1]["error"]["code"] == "bad_checkpoint" and "mace" in lines[-1]["error"]["remedy"]
     status, lines = run("--family", "mace", "--checkpoint", str(tmp_path / "missing.model"))
-    assert status == 1 and lines == [{"error": {"code": "weights_unavailable", "message": f"--checkpoint: there is no file {tmp_path / 'missing.model'}", "remedy": "check the path"}}]
+    assert status == 1 and lines == [{"error": {"code": "weights_unavailable", "message": f"--checkpoint: there is no {tmp_path / 'missing.model'}", "remedy": "check the path"}}]

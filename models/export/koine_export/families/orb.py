@@ -36,7 +36,7 @@ def load(request: Request) -> Exported:
         raise ExportError("bad_checkpoint", f"{path.name} takes charge and spin, which a crystal of koine does not have", "use a model without conditioning, e.g. orb-v3-conservative-inf-omat")
     n_blocks = len(network.gnn_stacks)
     block = _block(request.layer, n_blocks)
-    double = deepcopy(network).double()
+    double = in_float64(network)
     from ..graphs.orb import OrbEncoder
 
     facts = Facts(
@@ -61,6 +61,18 @@ def load(request: Request) -> Exported:
         return native_features(double if precision == "float64" else deepcopy(double).float(), model.system_config, structures, precision, block)
 
     return Exported(OrbEncoder(double, block).float().eval(), facts, native)
+
+
+def in_float64(network: torch.nn.Module) -> torch.nn.Module:
+    """
+    A copy in float64 that is the same function. The ``eps`` of an RMS norm, where unset, is the smallest step of the type in
+    use: what was trained is that of float32, and the other one changes full-size embeddings by 2e-4 of the RMS.
+    """
+    double = deepcopy(network).double()
+    for norm in double.modules():
+        if isinstance(norm, torch.nn.RMSNorm) and norm.eps is None:
+            norm.eps = torch.finfo(torch.float32).eps
+    return double
 
 
 def _official(request: Request) -> tuple[torch.nn.Module, Path]:

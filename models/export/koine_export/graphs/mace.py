@@ -221,7 +221,7 @@ class Interaction(torch.nn.Module):
             strength = torch.tanh(torch.square(self.density(edges.radial)))
             if edges.cutoff is not None:
                 strength = strength * edges.cutoff
-            total = elements.new_zeros((elements.shape[0], 1), dtype=torch.float32).index_add(0, edges.receivers, strength)
+            total = strength.new_zeros((elements.shape[0], 1)).index_add(0, edges.receivers, strength)
             mixed = {l: value / (total.unsqueeze(1) + 1) for l, value in mixed.items()}
         return mixed if self.by_element is None else self.by_element(mixed, elements)
 

@@ -37,8 +37,7 @@ class Tail(torch.nn.Module):
         super().__init__()
         self.layers = torch.nn.ModuleList(Affine(layer) for layer in _linears(sequential)[1:])
         self.register_buffer("scale", constant(sequential.layer_norm.weight), persistent=False)
-        # None stands for the smallest step of the type that the network runs in
-        self.epsilon = sequential.layer_norm.eps or torch.finfo(torch.float32).eps
+        self.epsilon = sequential.layer_norm.eps
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for layer in self.layers:
@@ -81,7 +80,7 @@ class Block(torch.nn.Module):
 
 
 class OrbEncoder(torch.nn.Module):
-    """Node features after ``n_blocks`` blocks; 0 gives those of the encoder. ``network``: a ``MoleculeGNS`` in float64."""
+    """Node features after ``n_blocks`` blocks; 0 gives those of the encoder. ``network``: a ``MoleculeGNS`` in float64, its norms' eps set."""
 
     def __init__(self, network, n_blocks: int) -> None:
         super().__init__()
