@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from batches import Batch, BatchMaker, random_rotations
 from data import FORCE_BEARING, SUBSETS, Frames, cache_folder, load_frames
-from potentials import POTENTIALS, Built, Potential, build
-from train import errors, statistics_of
+from networks import Built
+from potentials import POTENTIALS, Potential
+from train import Training, errors
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -74,29 +75,29 @@ def _predicted(built: Built, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
 
 
 def evaluate(potential: Potential, frames: Frames, device: torch.device) -> dict[str, object]:
-    """The record that `results/<id>.json` holds."""
-    folder = cache_folder() / potential.id
-    statistics = statistics_of(potential, frames)
-    built = build(potential, statistics)
-    built.load(folder / f"checkpoint.{potential.checkpoint_suffix}")
-    built.module.to(device)
-    maker = BatchMaker(frames, statistics.references, device)
+    """The record that `results/<id>.json` holds.
+
+    :raises ValueError: when the training has not come to its end: nothing may be decided by the test part
+    """
+    training = Training(potential, frames, device)
+    if not training.finished:
+        raise ValueError(
+            f"reference/evaluate: {potential.id} has {len(training.curve)} epochs in {training.folder}: "
+            "train it to the end of its schedule before the test part is looked at"
+        )
+    built, maker = training.built, training.maker
+    built.load(training.checkpoint)
     generator = np.random.default_rng(potential.seed)
     some = generator.choice(frames.select("test", FORCE_BEARING), 32, replace=False)
     rotations = random_rotations(len(some), generator)
     rotations *= np.linalg.det(rotations)[:, None, None]
-    curve = (folder / "curve.csv").read_text().splitlines()
-    steps = sum(int(line.split(",")[1]) for line in curve[1:])
-    finished = len(curve) - 1 == potential.schedule.epochs + potential.schedule.fine_epochs
-    if not finished:
-        raise SystemExit(f"{potential.id} has {len(curve) - 1} epochs of its schedule: train it to the end before the test part is looked at")
     return {
         "id": potential.id,
         "parameters": sum(p.numel() for p in built.module.parameters()),
         "train_frames": len(frames.select("train", potential.subsets)),
         "test_frames": len(frames.select("test")),
-        "epochs": len(curve) - 1,
-        "steps": steps,
+        "epochs": len(training.curve),
+        "steps": sum(line["steps"] for line in training.curve),
         "seed": potential.seed,
         "test": part_errors(built, maker),
         "rotation": symmetry_errors(built, maker, some, rotations),
@@ -126,7 +127,7 @@ def main() -> None:
 
 
 def _rounded(value: object) -> object:
-    """Five significant digits: what repeats on another machine."""
+    """Five significant digits of every number."""
     if isinstance(value, dict):
         return {key: _rounded(part) for key, part in value.items()}
     return float(f"{value:.5g}") if isinstance(value, float) else value

@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from data import cache_folder, load_frames
 from evaluate import RESULTS
-from potentials import POTENTIALS, Potential, Statistics, build
+from networks import Statistics, build
+from potentials import POTENTIALS, Potential
 from train import statistics_of
 
 HERE = Path(__file__).parent

@@ -1,30 +1,34 @@
-"""Trains reference potentials: `python train.py ref-mace-s [...]` or `python train.py all`.
+"""Trains reference potentials: `python train.py ref-mace-s --data FOLDER`, or `all` for those of this environment.
 
 A run is a function of the potential's seed and schedule (numbers of epochs, never minutes), up to the rounding of the
-machine's matrix library. After every epoch the state goes to the cache folder; a second start goes on from there.
+machine's matrix library. After every epoch the state goes to the cache folder; the next start goes on from there.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
 import csv
+import importlib.util
 import math
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from batches import BatchMaker, random_rotations
 from data import FORCE_BEARING, Frames, cache_folder, load_frames, reference_energies
-from potentials import POTENTIALS, Built, Potential, Statistics, build
+from networks import PACKAGES, Built, Statistics, build
+from potentials import POTENTIALS, Potential, Schedule
 
 
 def statistics_of(potential: Potential, frames: Frames) -> Statistics:
-    """Elements, reference energies and mean number of neighbours, all from the potential's own training part.
+    """Elements, reference energies and mean number of neighbours, from the training part.
 
-    The reference energies come from the whole training part, so that all seven potentials share one zero of energy.
+    The reference energies come from all subsets, so that the seven potentials share one zero of energy.
     """
     train = frames.select("train", potential.subsets)
     everything = frames.select("train")
@@ -66,123 +70,150 @@ def errors(built: Built, maker: BatchMaker, selection: np.ndarray, edges_per_bat
     return energy_errors, force_errors
 
 
-def train(potential: Potential, frames: Frames, device: torch.device, seconds: float = math.inf) -> Path:
+class Training:
+    """One potential between two epochs: weights, their moving average, optimiser, curve. Lives in the cache folder."""
+
+    def __init__(self, potential: Potential, frames: Frames, device: torch.device):
+        self.potential = potential
+        self.frames = frames
+        self.folder = cache_folder() / potential.id
+        self.folder.mkdir(exist_ok=True)
+        statistics = statistics_of(potential, frames)
+        self.built = build(potential, statistics)
+        self.module = self.built.module.to(device)
+        self.maker = BatchMaker(frames, statistics.references, device)
+        self.trained = [p for p in self.module.parameters() if p.requires_grad]
+        decay = potential.schedule.weight_decay
+        groups = [
+            {"params": [p for p in self.trained if p.ndim > 1], "weight_decay": decay},
+            {"params": [p for p in self.trained if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        self.optimiser = torch.optim.AdamW(groups, lr=potential.schedule.learning_rate)
+        self.averaged = copy.deepcopy(self.module.state_dict())
+        self.curve: list[dict[str, float]] = []
+        if self._state.is_file():
+            state = torch.load(self._state, map_location=device, weights_only=False)
+            self.module.load_state_dict(state["module"])
+            self.averaged = state["averaged"]
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.curve = state["curve"]
+
+    @property
+    def _state(self) -> Path:
+        return self.folder / "state.pt"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The averaged weights in the family's official format."""
+        return self.folder / f"checkpoint.{self.potential.checkpoint_suffix}"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the schedule is at its end."""
+        return len(self.curve) >= self.potential.schedule.epochs + self.potential.schedule.fine_epochs
+
+    def epoch(self) -> dict[str, float]:
+        """Trains for one epoch, validates the averaged weights, saves; returns the new line of the curve."""
+        number, schedule = len(self.curve), self.potential.schedule
+        if number == schedule.epochs:
+            self.module.load_state_dict(self.averaged)
+        # Each epoch has its own generator: a resumed run draws what an uninterrupted one would have drawn.
+        generator = np.random.default_rng([self.potential.seed, number])
+        selection = self.frames.select("train", self.potential.subsets)
+        selection = self.maker.thinned(selection, "mptrj-random-1k", schedule.rest_share, generator)
+        batches = self.maker.shuffled(selection, schedule.edges_per_batch, generator)
+        self.module.train()
+        losses = []
+        for place, chosen in enumerate(batches):
+            for group in self.optimiser.param_groups:
+                group["lr"] = _learning_rate(schedule, number + place / len(batches), len(batches))
+            rotations = random_rotations(len(chosen), generator) if schedule.rotate else None
+            losses.append(self._step(chosen, rotations, fine=number >= schedule.epochs))
+        live = copy.deepcopy(self.module.state_dict())
+        self.module.load_state_dict(self.averaged)
+        self.curve.append({"epoch": number + 1, "steps": len(batches), "loss": round(float(np.mean(losses)), 5), **self._validation()})
+        self._save(live)
+        self.module.load_state_dict(live)
+        return self.curve[-1]
+
+    def _step(self, chosen: np.ndarray, rotations: np.ndarray | None, fine: bool) -> float:
+        """One step of the optimiser on one batch; returns the loss."""
+        schedule = self.potential.schedule
+        delta = schedule.fine_force_delta if fine else schedule.force_delta
+        force_weight = schedule.fine_force_weight if fine else schedule.force_weight
+        batch = self.maker.batch(chosen, rotations)
+        energies, forces = self.built.predict(batch, True)
+        loss = huber((energies - batch.energies) / batch.n_atoms, delta)
+        loss = loss + force_weight * huber(forces - batch.forces, delta)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.trained, schedule.gradient_clip)
+        if not torch.isfinite(norm):
+            raise FloatingPointError(f"reference/train: {self.potential.id}: the gradient is {norm.item()} on frames {chosen.tolist()}")
+        self.optimiser.step()
+        with torch.no_grad():
+            for name, value in self.module.state_dict().items():
+                if value.is_floating_point():
+                    self.averaged[name].lerp_(value, 1.0 - schedule.average)
+                else:
+                    self.averaged[name].copy_(value)
+        return float(loss.detach())
+
+    def _validation(self) -> dict[str, float]:
+        """Errors on the force-bearing validation frames: force as a share of the zero-force error, energy in eV/atom."""
+        selection = self.frames.select("validation", FORCE_BEARING)
+        energy_errors, force_errors = errors(self.built, self.maker, selection)
+        atoms = np.diff(self.frames.atom_offsets)[selection]
+        no_force = self.frames.zero_force_errors()[selection]
+        return {
+            "validation_force_ratio": round(float((force_errors * atoms).sum() / (no_force * atoms).sum()), 5),
+            "validation_energy_mae_ev_per_atom": round(float(energy_errors.mean()), 5),
+        }
+
+    def _save(self, live: dict[str, torch.Tensor]) -> None:
+        """Writes checkpoint, state and curve; whole files take the place of the old ones."""
+        with _aside(self.checkpoint) as path:
+            self.built.save(path)
+        with _aside(self.folder / "curve.csv") as path, path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(self.curve[0]))
+            writer.writeheader()
+            writer.writerows(self.curve)
+        state = {"module": live, "averaged": self.averaged, "optimiser": self.optimiser.state_dict(), "curve": self.curve}
+        with _aside(self._state) as path:
+            torch.save(state, path)
+
+
+def train(potential: Potential, frames: Frames, device: torch.device, seconds: float = math.inf) -> Training:
     """Trains one potential to the end of its schedule.
 
     :param seconds: leave after this long, between two epochs; the next start goes on
-    :returns: folder with `checkpoint.*` (official format, averaged weights) and `curve.csv`
     """
-    folder = cache_folder() / potential.id
-    folder.mkdir(exist_ok=True)
-    schedule = potential.schedule
-    statistics = statistics_of(potential, frames)
-    built = build(potential, statistics)
-    module = built.module.to(device)
-    maker = BatchMaker(frames, statistics.references, device)
-    selection = frames.select("train", potential.subsets)
-    validation = frames.select("validation", FORCE_BEARING)
-    zero_force = np.abs(frames.forces).mean(axis=1)
-    no_force = frames.zero_force_errors()[validation]
-    atoms = np.diff(frames.atom_offsets)[validation]
-
-    trained = [p for p in module.parameters() if p.requires_grad]
-    decayed = [p for p in trained if p.ndim > 1]
-    other = [p for p in trained if p.ndim <= 1]
-    optimiser = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": other, "weight_decay": 0.0}],
-        lr=schedule.learning_rate,
-    )
-    averaged = copy.deepcopy(module.state_dict())
-    state_path = folder / "state.pt"
-    curve: list[dict[str, float]] = []
-    first = 0
-    if state_path.is_file():
-        state = torch.load(state_path, map_location=device, weights_only=False)
-        module.load_state_dict(state["module"])
-        averaged = state["averaged"]
-        optimiser.load_state_dict(state["optimiser"])
-        curve, first = state["curve"], state["epoch"] + 1
-
-    started = time.monotonic()
-    for epoch in range(first, schedule.epochs + schedule.fine_epochs):
-        fine = epoch >= schedule.epochs
-        if epoch == schedule.epochs:
-            module.load_state_dict(averaged)
-        # Each epoch has its own generator: a resumed run draws what an uninterrupted one would have drawn.
-        generator = np.random.default_rng([potential.seed, epoch])
-        seen = maker.thinned(selection, "mptrj-random-1k", schedule.rest_share, generator)
-        batches = maker.shuffled(seen, schedule.edges_per_batch, generator)
-        phase_epochs = schedule.fine_epochs if fine else schedule.epochs
-        done = epoch - schedule.epochs if fine else epoch
-        delta = schedule.fine_force_delta if fine else schedule.force_delta
-        force_weight = schedule.fine_force_weight if fine else schedule.force_weight
-        scale = schedule.fine_learning_rate if fine else 1.0
-        module.train()
-        losses = []
-        epoch_started = time.monotonic()
-        for number, chosen in enumerate(batches):
-            # Epochs differ by a batch or two in length; the mean decides the position in the schedule.
-            step = done * len(batches) + number
-            rate = schedule.learning_rate * scale
-            rate *= learning_rate_factor(step, phase_epochs * len(batches), schedule.warm_up_steps)
-            for group in optimiser.param_groups:
-                group["lr"] = rate
-            batch = maker.batch(chosen, random_rotations(len(chosen), generator) if schedule.rotate else None)
-            energies, forces = built.predict(batch, True)
-            loss = huber((energies - batch.energies) / batch.n_atoms, delta)
-            loss = loss + force_weight * huber(forces - batch.forces, delta)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            norm = torch.nn.utils.clip_grad_norm_(trained, schedule.gradient_clip)
-            if torch.isfinite(norm):
-                optimiser.step()
-            losses.append(float(loss.detach()))
-            with torch.no_grad():
-                for name, value in module.state_dict().items():
-                    if value.is_floating_point():
-                        averaged[name].lerp_(value, 1.0 - schedule.average)
-                    else:
-                        averaged[name].copy_(value)
-        spent = time.monotonic() - epoch_started
-
-        live = copy.deepcopy(module.state_dict())
-        module.load_state_dict(averaged)
-        energy_errors, force_errors = errors(built, maker, validation)
-        curve.append(
-            {
-                "epoch": epoch + 1,
-                "steps": len(batches),
-                "loss": round(float(np.nanmean(losses)), 5),
-                "validation_force_ratio": round(
-                    float((force_errors * atoms).sum() / (no_force * atoms).sum()), 5
-                ),
-                "validation_energy_mae_ev_per_atom": round(float(energy_errors.mean()), 5),
-            }
-        )
-        checkpoint = folder / f"checkpoint.{potential.checkpoint_suffix}"
-        built.save(checkpoint.with_suffix(".aside"))
-        checkpoint.with_suffix(".aside").replace(checkpoint)
-        module.load_state_dict(live)
-        aside = state_path.with_suffix(".aside")
-        torch.save(
-            {
-                "module": live,
-                "averaged": averaged,
-                "optimiser": optimiser.state_dict(),
-                "curve": curve,
-                "epoch": epoch,
-            },
-            aside,
-        )
-        aside.replace(state_path)
-        with (folder / "curve.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(curve[0]))
-            writer.writeheader()
-            writer.writerows(curve)
-        print(potential.id, curve[-1], f"{spent:.0f} s", flush=True)
-        if time.monotonic() - started > seconds:
+    training = Training(potential, frames, device)
+    deadline = time.monotonic() + seconds
+    while not training.finished:
+        started = time.monotonic()
+        line = training.epoch()
+        print(potential.id, line, f"{time.monotonic() - started:.0f} s", flush=True)
+        if time.monotonic() > deadline:
             break
-    return folder
+    return training
+
+
+def _learning_rate(schedule: Schedule, epoch: float, steps_per_epoch: int) -> float:
+    """Each of the two phases warms up and comes down; epochs differ by a batch or two, so place is counted in epochs."""
+    fine = epoch >= schedule.epochs
+    epochs = schedule.fine_epochs if fine else schedule.epochs
+    along = epoch - schedule.epochs if fine else epoch
+    factor = learning_rate_factor(round(along * steps_per_epoch), epochs * steps_per_epoch, schedule.warm_up_steps)
+    return schedule.learning_rate * (schedule.fine_learning_rate if fine else 1.0) * factor
+
+
+@contextlib.contextmanager
+def _aside(path: Path) -> Iterator[Path]:
+    """A path to write to; what was written takes the place of `path` when all went well."""
+    aside = path.with_name(f".{path.name}")
+    yield aside
+    aside.replace(path)
 
 
 def main() -> None:
@@ -192,10 +223,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the MatterSim frames (*.xyz.gz)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=int(os.environ.get("OMP_NUM_THREADS", "1")))
-    parser.add_argument("--minutes", type=float, default=math.inf, help="leave after this long; the next start goes on")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="leave each after this long; the next start goes on")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    for id in POTENTIALS if "all" in options.ids else options.ids:
+    here = [id for id, potential in POTENTIALS.items() if importlib.util.find_spec(PACKAGES[potential.family])]
+    for id in here if "all" in options.ids else options.ids:
         potential = POTENTIALS[id]
         frames = load_frames(options.data, potential.cutoff, potential.max_neighbours)
         train(potential, frames, torch.device(options.device), options.minutes * 60)

@@ -11,7 +11,8 @@ import torch
 from batches import BatchMaker, random_rotations
 from data import Frames
 from evaluate import part_errors, symmetry_errors
-from potentials import POTENTIALS, Potential, build, forces_from_edges
+from networks import build, forces_from_edges
+from potentials import POTENTIALS, Potential
 from train import learning_rate_factor, statistics_of, train
 
 CPU = torch.device("cpu")
@@ -102,9 +103,9 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
     for name, seconds in (("at once", [1e9]), ("in pieces", [0.0, 1e9])):
         monkeypatch.setenv("KOINE_CACHE_DIR", str(tmp_path / name))
         for limit in seconds:
-            folder = train(potential, frames, CPU, limit)
-        weights.append(torch.load(folder / "checkpoint.model", weights_only=False).state_dict())
-        assert len((folder / "curve.csv").read_text().splitlines()) == 3
+            training = train(potential, frames, CPU, limit)
+        weights.append(torch.load(training.checkpoint, weights_only=False).state_dict())
+        assert training.finished and len((training.folder / "curve.csv").read_text().splitlines()) == 3
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
@@ -117,7 +118,7 @@ def test_training_lowers_the_error_and_checkpoints_are_read_back(
     statistics = statistics_of(potential, frames)
     built, maker = build(potential, statistics), maker_of(frames, potential)
     before = part_errors(built, maker, "train")["all"]
-    built.load(train(potential, frames, CPU) / "checkpoint.ckpt")
+    built.load(train(potential, frames, CPU).checkpoint)
     after = part_errors(built, maker, "train")["all"]
     assert after["test_force_mae_ev_per_angstrom"] < 0.9 * before["test_force_mae_ev_per_angstrom"]
     assert after["baseline_force_mae_ev_per_angstrom"] == pytest.approx(float(np.abs(frames.forces[_train_atoms(frames)]).mean()), rel=1e-5)
