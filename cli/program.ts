@@ -18,6 +18,7 @@ import type { ControlOptions } from './commands/modelsControl.js';
 import type { PlanOptions } from './commands/plan.js';
 import type { RunOptions } from './commands/run.js';
 import type { ScheduleCreateOptions } from './commands/schedule.js';
+import type { TranslateOptions } from './commands/translate.js';
 import type { Context } from './context.js';
 import { Refusal } from './refusal.js';
 
@@ -244,6 +245,18 @@ The first model of a family makes its Python environment in the cache folder (gi
     .addOption(json())
     .action(async (dataset: string, options: { json?: boolean }) =>
       done(await (await import('./commands/verify.js')).verify(context, dataset, options)),
+    );
+
+  program
+    .command('translate <dataset>')
+    .description("carry a model's embeddings into another's space, with the expected error on held-out structures")
+    .requiredOption('--from <model>', 'model whose embeddings are carried over')
+    .requiredOption('--to <model>', 'model in whose space they should lie')
+    .requiredOption('--into <folder>', 'folder or s3:// prefix that receives Parquet parts and translation.json')
+    .option('--run <name>', 'run of the dataset, where it has several')
+    .addOption(json())
+    .action(async (dataset: string, options: TranslateOptions) =>
+      done(await (await import('./commands/translate.js')).translate(context, dataset, options)),
     );
 
   const basis = program.command('basis').description('the anchors of a dataset');
