@@ -19,7 +19,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +38,9 @@ from torch.nn.functional import pad, silu
 
 from ..crystals import Structure
 from ..family import Exported, ExportError, Facts, Native, Precision, Request
+from ..graphs.angular import SphericalHarmonics
+from ..graphs.distinct import distinct
+from ..graphs.edges import rows
 
 #: Edges in a chunk: longer ones waste more on atoms with few neighbours, shorter ones make more partial sums.
 CHUNK = 16
@@ -132,13 +134,15 @@ class Convolution(nn.Module):
         for k in range(self.hidden):
             hidden = silu(hidden @ getattr(self, f"hidden_{k}"))
         atoms = mixed[0].shape[0]
-        sent = {degree: values.index_select(0, chunks.neighbour)[:, None] for degree, values in mixed.items()}
+        sent = {degree: values.index_select(0, chunks.neighbour).reshape(-1, CHUNK, *_inner(degree), values.shape[2]) for degree, values in mixed.items()}
         found: dict[Coupling, Tensor] = {}
         for l1, l2, paths in self.couples:
             mul = paths[0].mul
-            radial = (hidden @ getattr(self, f"radial_{l1}_{l2}")).index_select(0, chunks.radius)
-            product = (radial.reshape(-1, len(paths), 1, mul) * sent[l1]).reshape(-1, CHUNK, len(paths) * (2 * l1 + 1) * mul)
-            partial = chunks.harmonics[l2] @ product
+            radial = rows(hidden @ getattr(self, f"radial_{l1}_{l2}"), chunks.radius)
+            if l1 > 0:  # a scalar has one path to each degree and one component: the shapes agree as they are
+                radial = radial.reshape(-1, CHUNK, len(paths), 1, mul)
+            product = radial * sent[l1]
+            partial = chunks.harmonics[l2] @ (product.flatten(2) if l1 > 0 else product)
             total = partial.new_zeros(atoms, *partial.shape[1:]).index_add(0, chunks.centre, partial)
             coupled = getattr(self, f"coupling_{l1}_{l2}") @ total.reshape(atoms, -1, mul)
             found.update(zip(paths, coupled.split([2 * path.l3 + 1 for path in paths], dim=1), strict=True))
@@ -165,7 +169,7 @@ class Chunks:
     centre: Tensor
     #: [n_chunks CHUNK]
     neighbour: Tensor
-    #: [n_chunks CHUNK] number of the distance among the different ones.
+    #: [n_chunks, CHUNK] number of the distance among the different ones.
     radius: Tensor
     #: For each degree [n_chunks, 2l + 1, CHUNK].
     harmonics: Sequence[Tensor]
@@ -181,14 +185,13 @@ class NequixEncoder(nn.Module):
         species[numbers] = torch.arange(len(numbers))
         self.register_buffer("species", species)
         self.cutoff, self.l_max, self.exponent = float(model.cutoff), model.lmax, float(model.radial_polynomial_p)
+        self.harmonics = SphericalHarmonics(self.l_max, lambda points: harmonics_of(points, self.l_max))
         self.layers = nn.ModuleList(Convolution(layer, model.lmax) for layer in model.layers)
 
         def constant(name: str, value: np.ndarray) -> None:
             self.register_buffer(name, torch.tensor(np.asarray(value), dtype=torch.float32))
 
         constant("frequencies", np.arange(1, model.radial_basis_size + 1) * math.pi / self.cutoff)
-        for degree in range(1, self.l_max + 1):
-            constant(f"harmonic_{degree}", harmonic_polynomials(degree))
         constant("elements", np.eye(len(numbers)))
         channels = channels_of(model.readout.irreps_in)
         constant("readout", matrices_of(model.readout, channels)[0] * float(model.scale))
@@ -199,8 +202,8 @@ class NequixEncoder(nn.Module):
         species = self.species.index_select(0, atomic_numbers)
         distances = torch.linalg.vector_norm(edge_vectors, dim=1)
         # one more, at the cutoff, for the edges that fill chunks up
-        radii, edge_radius = torch.unique(pad(distances, (0, 1), value=self.cutoff), return_inverse=True)
-        chunks = self._chunks(atomic_numbers.shape[0], edge_index, edge_radius.long(), edge_vectors / distances[:, None])
+        radii, edge_radius = distinct(pad(distances, (0, 1), value=self.cutoff))
+        chunks = self._chunks(atomic_numbers.shape[0], edge_index, edge_radius, edge_vectors / distances[:, None])
         basis = self._basis(radii[:, None])
         features = {0: self.elements.index_select(0, species)[:, None]}
         for layer in self.layers:
@@ -229,13 +232,14 @@ class NequixEncoder(nn.Module):
         torch._check(count >= 0)
         edge = torch.full((count * CHUNK,), edges).index_add(0, place, order - edges)  # the number ``edges`` is the empty edge
         ends = pad(edge_index, (0, 1)).index_select(1, edge)
-        harmonics = torch.cat([torch.ones_like(directions[:, :1]), *(self._harmonics(directions, l) for l in range(1, self.l_max + 1))], dim=1)
-        rows = pad(harmonics, (0, 0, 0, 1)).index_select(0, edge).reshape(-1, CHUNK, harmonics.shape[1]).transpose(1, 2)
-        return Chunks(ends[0].reshape(-1, CHUNK)[:, 0], ends[1], edge_radius.index_select(0, edge), rows.split([2 * l + 1 for l in range(self.l_max + 1)], dim=1))
+        harmonics = self.harmonics(directions)
+        harmonics = pad(harmonics, (0, 0, 0, 1)).index_select(0, edge).reshape(-1, CHUNK, harmonics.shape[1]).transpose(1, 2)
+        return Chunks(ends[0].reshape(-1, CHUNK)[:, 0], ends[1], edge_radius.index_select(0, edge).reshape(-1, CHUNK), harmonics.split([2 * l + 1 for l in range(self.l_max + 1)], dim=1))
 
-    def _harmonics(self, directions: Tensor, degree: int) -> Tensor:
-        columns = [math.prod((directions[:, axis] for axis in axes[1:]), start=directions[:, axes[0]]) for axes in monomials(degree)]
-        return torch.stack(columns, dim=1) @ getattr(self, f"harmonic_{degree}")
+
+def _inner(degree: int) -> tuple[int, ...]:
+    """Axes (path, component) of a neighbour's features of this degree; none for scalars."""
+    return (1, 2 * degree + 1) if degree > 0 else ()
 
 
 def channels_of(irreps: e3nn.Irreps) -> dict[int, int]:
@@ -270,19 +274,10 @@ def coupling_of(l1: int, l2: int, l3: int) -> np.ndarray:
         return np.asarray(e3nn.tensor_product(first.astype(jnp.float64), second.astype(jnp.float64), filter_ir_out=[three]).array)
 
 
-def monomials(degree: int) -> list[tuple[int, ...]]:
-    """Axes of each monomial of x, y, z."""
-    return list(combinations_with_replacement(range(3), degree))
-
-
-def harmonic_polynomials(degree: int) -> np.ndarray:
-    """[monomials, 2l + 1] e3nn's spherical harmonics, component-normalised, as homogeneous polynomials of a unit vector."""
-    points = np.random.default_rng(0).normal(size=(64, 3))
-    points /= np.linalg.norm(points, axis=1, keepdims=True)
+def harmonics_of(points: Tensor, l_max: int) -> np.ndarray:
+    """[n, (l_max + 1)²] e3nn's spherical harmonics of float64 vectors, component-normalised, homogeneous of degree l."""
     with float64():
-        values = np.asarray(e3nn.spherical_harmonics(e3nn.Irreps([(1, (degree, (-1) ** degree))]), jnp.asarray(points), normalize=True, normalization="component").array)
-    powers = np.stack([points[:, axes].prod(1) for axes in monomials(degree)], axis=1)
-    return np.linalg.lstsq(powers, values, rcond=None)[0]
+        return np.asarray(e3nn.spherical_harmonics(e3nn.s2_irreps(l_max), jnp.asarray(points.numpy()), normalize=False, normalization="component").array)
 
 
 @contextmanager

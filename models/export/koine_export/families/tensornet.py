@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from ..family import Exported, ExportError, Facts, Request
+from ..graphs.distinct import distinct
 from ..matgl_potential import MATGL_VERSION, atomic_numbers_of, load_potential, official, sums_over_atoms
 
 #: Components of the isotropic, the antisymmetric and the symmetric traceless part.
@@ -157,12 +158,6 @@ class TensorNetEncoder(nn.Module):
     def _parts(self, matrices: Tensor) -> Sequence[Tensor]:
         """The three parts of [n, 3, 3, units]; ``to_matrix`` is orthogonal."""
         return (self.to_matrix.T @ matrices.reshape(-1, 9, self.units)).split(PARTS, dim=1)
-
-
-def distinct(values: Tensor) -> tuple[Tensor, Tensor]:
-    """The different values, ascending, and of each element the number of its value (int64)."""
-    different, number = torch.unique(values, return_inverse=True)
-    return different, number.long()  # torch.export takes the numbers to have the type of the values
 
 
 def parts_first(linears: nn.ModuleList, units: int) -> nn.ModuleList:
