@@ -1,10 +1,12 @@
-"""numpy's and scikit-learn's side of bench/similarity.ts: one timed metric for each line on stdin."""
+"""numpy's, scipy's and scikit-learn's side of bench/similarity.ts: one timed metric for each line on stdin."""
 
 import json
 import sys
 from time import perf_counter
 
 import numpy as np
+from scipy.spatial.distance import cdist
+from scipy.stats import rankdata
 from sklearn.neighbors import NearestNeighbors
 
 K = 10
@@ -38,12 +40,34 @@ def angular_procrustes(x, y):
     return lambda permutation: np.arccos(min(1, np.linalg.svd(x.T @ y[permutation], compute_uv=False).sum() / norm))
 
 
-metrics = {f.__name__: f for f in (mutual_knn_euclidean, linear_cka, angular_procrustes)}
+def distance_correlation(x, y):
+    """Distances once; a permutation relabels them."""
+    a, b = cdist(x, x), cdist(y, y)
+    a, b = (d - d.mean(0) - d.mean(1)[:, None] + d.mean() for d in (a, b))
+    norm = np.sqrt((a * a).sum() * (b * b).sum())
+    return lambda permutation: np.sqrt(max(0, (a * b[permutation[:, None], permutation]).sum() / norm))
+
+
+def information_imbalance(x, y):
+    """Ranks once; a permutation relabels them. From x to y, by the nearest row."""
+    n = len(x)
+    a, b = cdist(x, x), cdist(y, y)
+    np.fill_diagonal(a, np.inf)
+    np.fill_diagonal(b, np.inf)
+    near, ranks = a.argmin(1), rankdata(b, axis=1)
+    rows = np.arange(n)
+    return lambda permutation: 2 / n * ranks[permutation, permutation[near]].mean()
+
+
+metrics = {
+    f.__name__: f
+    for f in (mutual_knn_euclidean, linear_cka, angular_procrustes, distance_correlation, information_imbalance)
+}
 rng = np.random.default_rng(2)
 for line in sys.stdin:
     ask = json.loads(line)
     n = ask["n"]
-    x, y = (np.fromfile(ask[name]).reshape(n, -1) for name in "xy")
+    x, y = (np.fromfile(ask[name]).reshape(-1, ask["columns"])[:n] for name in "xy")
     start = perf_counter()
     observed = float(metrics[ask["metric"]](x, y)(np.arange(n)))
     middle = perf_counter()

@@ -4,11 +4,17 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { matrix, type Matrix } from '../latent/matrix.js';
 import { comparePair } from '../latent/similarity/comparePair.js';
-import type { SimilarityMetric } from '../latent/similarity/metrics.js';
+import { isDense, type SimilarityMetric } from '../latent/similarity/metrics.js';
 import { median, startPythonPeer } from './pythonPeer.js';
 import { realCoordinates } from './realCoordinates.js';
 
 const ROWS = 4000;
+/** Of metrics that look at all pairs. */
+const DENSE_ROWS = 1000;
+const METRICS = [
+  ...(['mutual_knn_euclidean', 'linear_cka', 'angular_procrustes'] as const),
+  ...(['distance_correlation', 'information_imbalance'] as const),
+];
 const PERMUTATIONS = 200;
 const PASSES = 3;
 
@@ -19,14 +25,13 @@ interface Answer {
 }
 
 /**
- * Similarity metrics of two real potentials against numpy and scikit-learn, 4,000 rows of 100 coordinates, on one thread each, taking turns in one
+ * Similarity metrics of two real potentials against numpy and scikit-learn, 4,000 rows of 100 coordinates (1,000 for metrics of all pairs), on one thread each, taking turns in one
  * run: the metric alone, and with 200 permutations. Prints medians and ratios.
  * @throws Error if the two disagree on a value by more than 1e-6
  */
 export async function main(): Promise<void> {
-  const { a, b } = await realCoordinates();
-  const first = (x: Matrix<Float32Array>) => matrix(x.data.slice(0, ROWS * x.columns), ROWS, x.columns);
-  const [x, y] = [first(a), first(b)];
+  const { a: realA, b: realB } = await realCoordinates();
+  const [x, y] = [firstRows(realA, ROWS), firstRows(realB, ROWS)];
   const folder = await mkdtemp(join(tmpdir(), 'koine-bench-'));
   await writeFile(join(folder, 'x'), Float64Array.from(x.data));
   await writeFile(join(folder, 'y'), Float64Array.from(y.data));
@@ -34,16 +39,19 @@ export async function main(): Promise<void> {
   console.log(
     `similarity of ${ROWS} rows of ${x.columns} coordinates; seconds without and with ${PERMUTATIONS} permutations, medians`,
   );
-  for (const metric of ['mutual_knn_euclidean', 'linear_cka', 'angular_procrustes'] as const) {
+  for (const metric of METRICS) {
+    const rows = isDense(metric) ? DENSE_ROWS : ROWS;
+    const [a, b] = [firstRows(x, rows), firstRows(y, rows)];
     const passes: { koine: Answer[]; Python: Answer[] } = { koine: [], Python: [] };
     for (let pass = 0; pass < PASSES; pass++) {
-      passes.koine.push(await timed(metric, x, y));
+      passes.koine.push(await timed(metric, a, b));
       passes.Python.push(
         await peer.ask<Answer>({
           metric,
           x: join(folder, 'x'),
           y: join(folder, 'y'),
-          n: ROWS,
+          n: rows,
+          columns: x.columns,
           permutations: PERMUTATIONS,
         }),
       );
@@ -64,6 +72,10 @@ export async function main(): Promise<void> {
   }
   await peer.end();
   await rm(folder, { recursive: true });
+}
+
+function firstRows({ data, columns }: Matrix<Float32Array>, rows: number): Matrix<Float32Array> {
+  return matrix(data.slice(0, rows * columns), rows, columns);
 }
 
 async function timed(metric: SimilarityMetric, x: Matrix, y: Matrix): Promise<Answer> {
