@@ -107,7 +107,7 @@ POTENTIALS: dict[str, Potential] = {
             environment="torch",
             cutoff=4.5,
             hyperparameters=MACE | {"hidden_irreps": "24x0e + 24x1o"},
-            schedule=replace(MACE_SCHEDULE, epochs=7, fine_epochs=2),
+            schedule=replace(MACE_SCHEDULE, epochs=6, fine_epochs=2),
             seed=13,
         ),
         Potential(
