@@ -52,6 +52,10 @@ def checkpoint(path: Path, **options) -> Path:
         **options,
     }
     model = build_E3_equivariant_model(config)
+    with torch.no_grad():  # biases start at zero and would test nothing
+        for name, weights in model.named_parameters():
+            if name.endswith("bias"):
+                weights.normal_()
     torch.save({"config": config, "model_state_dict": model.state_dict(), "epoch": 0, "time": "", "hash": ""}, path)
     return path
 
