@@ -42,7 +42,7 @@ export async function drift(
   { neighbours, rows, replicates, seed }: DriftOptions,
 ): Promise<Drift[]> {
   const n = coordinates[0].rows;
-  if (n < 2) throw new RangeError(`latent/drift: ${n} atoms in common; 2 are needed to say what a shift means`);
+  if (n < 2) return []; // one atom does not say what a shift means
   const [zx, zy] = coordinates.map((z, side) => finiteFloat64(z, `coordinates of version ${side}`));
   const map = orthogonal(embeddings[0], embeddings[1]);
   const columns: [Drift['metric'], Float64Array, 'square root' | 'plain'][] = [
