@@ -63,7 +63,12 @@ export async function runExporter(request: ExportRequest): Promise<void> {
     ...Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`]),
     ...['--structures', request.structuresFile, '--output', request.outputFolder],
   ];
-  const env = { ...process.env, PYTHONPATH: join(modelsFolder(), 'export'), PYTHONDONTWRITEBYTECODE: '1' };
+  const env = {
+    ...process.env,
+    PYTHONPATH: join(modelsFolder(), 'export'),
+    PYTHONDONTWRITEBYTECODE: '1',
+    OMP_NUM_THREADS: '1', // small crystals gain nothing from threads, and sums keep their order: the same reference everywhere
+  };
   const child = spawn(request.python, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const stop = () => child.kill();
   signal?.addEventListener('abort', stop, { once: true });
