@@ -6,7 +6,7 @@ import { ModelRefused } from './card.js';
 import { closestFirst } from './closest.js';
 
 /** Families that the exporters know: modules of `models/export/koine_export/families/`. */
-export const FAMILIES = ['mace', 'sevennet', 'orb', 'chgnet', 'tensornet', 'nequix', 'm3gnet', 'mattersim'] as const;
+export const FAMILIES = ['mace', 'sevennet', 'orb', 'chgnet', 'tensornet', 'nequix', 'mattersim'] as const;
 /** One of {@link FAMILIES}. */
 export type FamilyName = (typeof FAMILIES)[number];
 
@@ -22,7 +22,6 @@ export const ENVIRONMENT_OF: Readonly<Record<FamilyName, EnvironmentName>> = {
   sevennet: 'sevennet',
   chgnet: 'chgnet',
   tensornet: 'matgl',
-  m3gnet: 'matgl',
   nequix: 'nequix',
   mattersim: 'mattersim',
 };
