@@ -31,7 +31,7 @@ describe('koine models list', () => {
     expect(exitCode).toBe(0);
     const lines = stdout.split('\n');
     const line = (id: string) => lines.find((text) => text.startsWith(`${id} `));
-    expect(line('chgnet-0.3.0')).toMatch(/CHGNet +in store +yes +made for this /);
+    expect(line('chgnet-0.3.0')).toMatch(/CHGNet +in store +yes +made for this/);
     expect(line('mace-mp-0-small')).toMatch(/\* +mace +available +yes +MIT/);
     expect(line('mace-omat-0-medium')).toMatch(/available +no +Academic/);
     expect(line('wrong')).toContain('refused');
