@@ -1,17 +1,15 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { packageRoot } from '../infra/toolchain.js';
 import { INPUT_TENSORS, type InputName } from '../models/card.js';
 import { buildBatches, DEFAULT_BUDGETS, type GraphBatch } from '../models/graphBatch.js';
 import { InferencePool } from '../models/inferencePool.js';
 import { embeddingError } from '../models/parity.js';
 import { ModelStore, type ResolvedModel } from '../models/store.js';
-import { readStructures } from '../structures/readers/read.js';
-import { localSources } from '../structures/sources.js';
 import type { Structure } from '../structures/structure.js';
 import { median, startPythonPeer, type PythonPeer } from './pythonPeer.js';
+import { realStructures, sharedFolder } from './realStructures.js';
 
 const MODELS = ['chgnet-0.3.0', 'sevennet-0-11jul2024', 'tensornet-matpes-pbe', 'nequix-mp-1'];
 const STRUCTURES = 200;
@@ -24,8 +22,8 @@ const ROUNDS = 3;
  * @throws Error if the embeddings differ by more than 1e-3 of their RMS
  */
 export async function main(): Promise<void> {
-  const shared = resolve(process.env.KOINE_SHARED ?? join(packageRoot(), '../shared'));
-  const structures = await realStructures(join(shared, 'data/mp20-subset/mp20_subset.csv.gz'));
+  const shared = sharedFolder();
+  const structures = await realStructures(STRUCTURES);
   const store = new ModelStore([join(shared, 'models')]);
   const folder = await mkdtemp(join(tmpdir(), 'koine-bench-'));
   const python = startPythonPeer('embed.py');
@@ -112,17 +110,6 @@ function shapeOf(batch: GraphBatch, name: InputName): number[] {
   const fixed = (INPUT_TENSORS[name].shape as readonly (number | string)[]).filter((size) => typeof size === 'number');
   const free = length / fixed.reduce((product, size) => product * size, 1);
   return INPUT_TENSORS[name].shape.map((size) => (typeof size === 'number' ? size : free));
-}
-
-async function realStructures(path: string): Promise<Structure[]> {
-  const structures: Structure[] = [];
-  for await (const source of localSources(path)) {
-    for await (const item of readStructures(source)) {
-      if ('structure' in item) structures.push(item.structure);
-      if (structures.length === STRUCTURES) return structures;
-    }
-  }
-  return structures;
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) await main();

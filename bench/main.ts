@@ -2,6 +2,7 @@
 const benches: Record<string, () => Promise<{ main(): Promise<void> }>> = {
   neighbours: () => import('./neighbours.js'),
   embed: () => import('./embed.js'),
+  potentials: () => import('./potentials.js'),
   direct: () => import('./direct.js'),
   similarity: () => import('./similarity.js'),
   transport: () => import('./transport.js'),

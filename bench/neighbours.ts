@@ -1,14 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import { packageRoot } from '../infra/toolchain.js';
 import { neighbourList } from '../structures/neighbours.js';
-import { readStructures } from '../structures/readers/read.js';
-import { localSources } from '../structures/sources.js';
 import type { Structure } from '../structures/structure.js';
 import { referencePython } from '../test/support/python.js';
+import { realStructures } from './realStructures.js';
 
 const ROUNDS = 9;
 const CUTOFFS = [5, 6];
@@ -24,7 +23,7 @@ interface Pass {
  * @throws Error if the two disagree on the number of edges
  */
 export async function main(): Promise<void> {
-  const structures = await realStructures();
+  const structures = await realStructures(Infinity);
   const atoms = structures.map((structure) => structure.atomicNumbers.length).sort((a, b) => a - b);
   console.log(
     `neighbour lists of ${structures.length} MP-20 structures, ${atoms[0]} to ${atoms.at(-1)} atoms, median ${median(atoms)}; ` +
@@ -65,15 +64,6 @@ function timed(structures: Structure[], cutoff: number): Pass {
   const start = performance.now();
   for (const structure of structures) edges += neighbourList(structure, cutoff).count;
   return { seconds: (performance.now() - start) / 1000, edges };
-}
-
-async function realStructures(): Promise<Structure[]> {
-  const shared = resolve(process.env.KOINE_SHARED ?? join(packageRoot(), '../shared'));
-  const structures: Structure[] = [];
-  for await (const source of localSources(join(shared, 'data/mp20-subset/mp20_subset.csv.gz'))) {
-    for await (const item of readStructures(source)) if ('structure' in item) structures.push(item.structure);
-  }
-  return structures;
 }
 
 function startMatscipy(structures: Structure[]) {

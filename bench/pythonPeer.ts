@@ -11,10 +11,10 @@ export interface PythonPeer {
   end(): Promise<void>;
 }
 
-/** Starts `bench/<script>` in the reference Python. */
-export function startPythonPeer(script: string): PythonPeer {
+/** Starts `bench/<script>`, in the reference Python where no other is given. */
+export function startPythonPeer(script: string, python = referencePython()): PythonPeer {
   const one = { OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1', MKL_NUM_THREADS: '1' };
-  const child = spawn(referencePython(), [join(packageRoot(), 'bench', script)], {
+  const child = spawn(python, [join(packageRoot(), 'bench', script)], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, ...one },
   });

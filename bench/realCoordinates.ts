@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { cacheFolder } from '../infra/cacheFolder.js';
-import { packageRoot } from '../infra/toolchain.js';
 import { matrix, takeRows, type Matrix } from '../latent/matrix.js';
 import { cosinesToAnchors } from '../latent/project.js';
 import { seededRandom, shuffle } from '../latent/random.js';
@@ -11,6 +10,7 @@ import { ModelStore } from '../models/store.js';
 import { readStructures } from '../structures/readers/read.js';
 import { localSources } from '../structures/sources.js';
 import type { Structure } from '../structures/structure.js';
+import { sharedFolder } from './realStructures.js';
 
 /** The two potentials of METHOD's solver figures. */
 export const benchModels = ['sevennet-0-11jul2024', 'nequix-mp-1'] as const;
@@ -47,7 +47,7 @@ export async function realCoordinates(): Promise<RealCoordinates> {
 }
 
 async function compute(): Promise<(Float32Array | Int32Array)[]> {
-  const shared = resolve(process.env.KOINE_SHARED ?? join(packageRoot(), '../shared'));
+  const shared = sharedFolder();
   const structures: Structure[] = [];
   for await (const source of localSources(join(shared, 'data/mp20-subset/mp20_subset.csv.gz')))
     for await (const item of readStructures(source))

@@ -100,17 +100,32 @@ def orb(architecture: str) -> Callable[[Path], int]:
 
 
 def sevennet_omat(path: Path) -> int:
-    """SevenNet-omat: the network of SevenNet-l3i5 (l_max 3, 5 interaction blocks) at a cutoff of 6 Å."""
-    import torch
-    from sevenn.model_build import build_E3_equivariant_model
-    from sevenn.util import load_checkpoint, pretrained_name_to_path
+    """
+    SevenNet-omat. No source states its network; it was released with SevenNet-MF-ompa, whose the package states as a preset
+    and whose 25,734,966 parameters that preset has, with modalities and 119 shifts for each of the two. Taken here without
+    modalities: parity, NequIP's self-connection, l_max 3, 5 interaction blocks, cutoff 6 Å, all of the periodic table.
+    """
+    from importlib.resources import files
 
-    configuration = dict(load_checkpoint(pretrained_name_to_path("7net-l3i5")).config)
-    assert configuration["lmax"] == 3 and configuration["num_convolution_layer"] == 5
-    configuration["cutoff"] = 6.0
+    import sevenn
+    import torch
+    import yaml
+    from sevenn._const import DEFAULT_E3_EQUIVARIANT_MODEL_CONFIG
+    from sevenn.model_build import build_E3_equivariant_model
+    from sevenn.util import chemical_species_preprocess
+
+    preset = yaml.safe_load((files(sevenn) / "presets" / "mf_ompa_fine_tune.yaml").read_text())["model"]
+    configuration = {
+        **DEFAULT_E3_EQUIVARIANT_MODEL_CONFIG,
+        **{key: value for key, value in preset.items() if not key.startswith("use_modal")},
+        **chemical_species_preprocess([], universal=True),
+        "conv_denominator": 60.0,
+        "shift": np.random.default_rng(SEED).normal(-4.0, 2.0, 119).tolist(),
+        "scale": 1.7,
+        "version": sevenn.__version__,
+    }
     model = build_E3_equivariant_model(configuration)
-    state = {"config": configuration, "model_state_dict": model.state_dict(), "optimizer_state_dict": {}, "scheduler_state_dict": {}, "epoch": 0}
-    torch.save(state | {"time": "", "hash": "random weights"}, path)
+    torch.save({"config": configuration, "model_state_dict": model.state_dict(), "epoch": 0, "time": "", "hash": "random weights"}, path)
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
@@ -132,8 +147,8 @@ SEVEN = (
 )
 
 
-def prove(model: Model, structures: Path, store: Path, gate: float) -> dict[str, Any]:
-    """Builds, saves, loads, exports and compares one of the seven; returns what was found."""
+def prove(model: Model, structures: Path, store: Path, gate: float, keep: Path | None) -> dict[str, Any]:
+    """Builds, saves (in ``keep``, if given), loads, exports and compares one of the seven; returns what was found."""
     import torch
 
     from koine_export.family import ExportError, Request
@@ -143,7 +158,7 @@ def prove(model: Model, structures: Path, store: Path, gate: float) -> dict[str,
     torch.manual_seed(SEED)
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint = Path(folder) / f"{model.id}{model.suffix}"
+        checkpoint = (keep or Path(folder)) / f"{model.id}{model.suffix}"
         parameters = model.build(checkpoint)
         if model.parameters not in (None, parameters):
             raise SystemExit(f"{model.id}: {parameters:,} parameters, where the official model has {model.parameters:,}")
@@ -167,6 +182,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--structures", type=Path, required=True, help="extended XYZ file to compare on")
     parser.add_argument("--output", type=Path, required=True, help="model store to write into")
+    parser.add_argument("--checkpoints", type=Path, help="folder that keeps the checkpoints")
     parser.add_argument("--only", nargs="*", help="ids, without 'paper-random-'")
     parser.add_argument("--gate", type=float, default=1e-5, help="largest error against native float64, in RMS")
     options = parser.parse_args()
@@ -179,7 +195,7 @@ def main() -> int:
     for model in here:
         print(model.id, file=sys.stderr)
         try:
-            print(json.dumps(prove(model, options.structures, options.output, options.gate)), flush=True)
+            print(json.dumps(prove(model, options.structures, options.output, options.gate, options.checkpoints)), flush=True)
         except Exception as error:  # noqa: BLE001 - the others are still of interest
             failed += 1
             print(json.dumps({"id": model.id, "error": f"{type(error).__name__}: {error}"}), flush=True)

@@ -3,27 +3,14 @@ The official Nequix (0.4.5, JAX) as a peer of koine's embeddings: the calculator
 forces, stress), and its node energies, compiled, for several structures at once, padded as its calculator pads, without
 gradients; graphs are built in both. JAX compiles every shape anew, which takes seconds a shape: the times are those of a second
 pass over the same structures, when all shapes are compiled.
-
-Run in the environment `nequix` (models/export/environments), one process for each number of threads: JAX takes as many as the
-process may use when it starts. One JSON object on stdin and on stdout:
-{"model": "nequix-mp-1", "structures": "a.extxyz", "threads": 1, "batch_sizes": [1, 16]}, where the model is an official name or
-a checkpoint, is answered by {"structures": 60, "calculator": seconds, "batched": {"1": seconds, "16": seconds}, "version": "0.4.5"}.
+Environment `nequix`, one process for each number of threads: JAX takes as many as the process may use when it starts. The protocol is
+in serve.py; "model" is an official name or a checkpoint.
 """
 
-import contextlib
-import json
 import os
-import sys
-from importlib.metadata import version
 from pathlib import Path
-from time import perf_counter
 
-
-def second(work):
-    work()
-    start = perf_counter()
-    work()
-    return perf_counter() - start
+from serve import serve
 
 
 def padded(count, step):
@@ -42,13 +29,12 @@ def peer(ask):
     source = {"model_path": ask["model"]} if Path(ask["model"]).exists() else {"model_name": ask["model"]}
     calculator = NequixCalculator(**source, use_kernel=False)
     energies = jax.jit(calculator.model.node_energies)
-    frames = read(ask["structures"], index=":")
 
-    def loop():
+    def loop(frames):
         for crystal in frames:
             calculator.calculate(crystal)
 
-    def batched(size):
+    def batched(frames, size):
         for start in range(0, len(frames), size):
             graphs = [preprocess_graph(crystal, calculator.atom_indices, calculator.cutoff, False) for crystal in frames[start : start + size]]
             offsets = np.cumsum([0] + [len(graph["species"]) for graph in graphs])
@@ -66,14 +52,7 @@ def peer(ask):
                 at = to
             energies(vectors, species, senders, receivers).block_until_ready()
 
-    return {
-        "structures": len(frames),
-        "calculator": second(loop),
-        "batched": {size: second(lambda: batched(size)) for size in ask["batch_sizes"]},
-        "version": version("nequix"),
-    }
+    return read(ask["structures"], index=":"), loop, batched
 
 
-with contextlib.redirect_stdout(sys.stderr):
-    answer = peer(json.loads(sys.stdin.readline()))
-print(json.dumps(answer), flush=True)
+serve("nequix", peer, lambda crystals: crystals)

@@ -1,0 +1,36 @@
+"""
+The official MACE as a peer of koine's embeddings: the calculator in a loop, as a user would call it (energy, forces, stress),
+and the batched forward of all layers without gradients, from which the first layer's scalars are taken as
+`get_descriptors(num_layers=1)` does; graphs are built in both.
+Environment `torch`; the protocol is in serve.py; "model" is a checkpoint.
+"""
+
+import mace  # noqa: F401 - before e3nn, whose loading it prepares
+import torch
+from ase.io import read
+from mace import data
+from mace.calculators import MACECalculator
+from mace.tools import torch_geometric, utils
+from serve import serve
+
+
+def peer(ask):
+    torch.set_num_threads(ask["threads"])
+    calculator = MACECalculator(model_paths=ask["model"], device="cpu", default_dtype="float32")
+    model = calculator.models[0].eval()
+    table = utils.AtomicNumberTable(model.atomic_numbers.tolist())
+
+    def loop(atoms):
+        for crystal in atoms:
+            calculator.calculate(crystal)
+
+    def batched(atoms, size):
+        graphs = [data.AtomicData.from_config(data.config_from_atoms(crystal), z_table=table, cutoff=float(model.r_max)) for crystal in atoms]
+        with torch.no_grad():
+            for batch in torch_geometric.dataloader.DataLoader(graphs, batch_size=size, shuffle=False, drop_last=False):
+                model(batch.to_dict(), compute_force=False, training=False)
+
+    return read(ask["structures"], index=":"), loop, batched
+
+
+serve("mace-torch", peer, lambda crystals: crystals[:2])

@@ -1,0 +1,35 @@
+"""
+The official Orb-v3 as a peer of koine's embeddings: the calculator in a loop, as a user would call it (energy, forces, stress),
+and the base network on batches, without heads and without gradients; graphs are built in both.
+Environment `torch`; the protocol is in serve.py; "model" is a checkpoint, "architecture" the function of orb_models that builds it.
+"""
+
+import torch
+from ase.io import read
+from orb_models.forcefield import atomic_system, pretrained
+from orb_models.forcefield.base import batch_graphs
+from orb_models.forcefield.calculator import ORBCalculator
+from serve import serve
+
+
+def peer(ask):
+    torch.set_num_threads(ask["threads"])
+    network = getattr(pretrained, ask["architecture"])(device="cpu")
+    network.load_state_dict(torch.load(ask["model"], weights_only=True))
+    network.eval()
+    calculator = ORBCalculator(network, device="cpu")
+
+    def loop(atoms):
+        for crystal in atoms:
+            calculator.calculate(crystal)
+
+    def batched(atoms, size):
+        with torch.no_grad():
+            for start in range(0, len(atoms), size):
+                graphs = [atomic_system.ase_atoms_to_atom_graphs(crystal, network.system_config, device="cpu") for crystal in atoms[start : start + size]]
+                network.model(batch_graphs(graphs))
+
+    return read(ask["structures"], index=":"), loop, batched
+
+
+serve("orb-models", peer, lambda crystals: crystals[:2])
