@@ -4,7 +4,7 @@ import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunFailure } from '../../activities/documents.js';
-import { SEARCH_ATTRIBUTES } from '../../config/names.js';
+import { DIAGNOSTIC_STAGES, SEARCH_ATTRIBUTES } from '../../config/names.js';
 import { findDevServer, startDevServer, type DevServer } from '../../infra/devServer.js';
 import { setWindowUpdate, progressQuery, type RunProgress } from '../../workflows/progress.js';
 import { describeShared } from '../support/shared.js';
@@ -121,8 +121,13 @@ describeShared('steering a run', () => {
         expect(snapshot).toEqual(stage === 'read' ? undefined : SNAPSHOT);
         if (stage === 'embed' || stage === 'project') expect(MODELS).toContain(model);
       }
-      const stages = new Set(children.map(({ stage }) => stage));
-      expect([...stages].sort()).toEqual(['embed', 'project', 'read', 'similarity', 'transport']);
+      const stages = [...new Set(children.map(({ stage }) => stage))];
+      const diagnostics: readonly (string | undefined)[] = DIAGNOSTIC_STAGES;
+      const [others, looked] = [false, true].map((of) =>
+        stages.filter((stage) => diagnostics.includes(stage) === of).sort(),
+      );
+      expect(others).toEqual(['embed', 'project', 'read', 'similarity', 'transport']);
+      expect(looked).toEqual(['pool', 'spaces', 'symmetry']);
       const { staticDetails, staticSummary } = (await client.workflow
         .getHandle(top.workflowId)
         .describe()) as unknown as {

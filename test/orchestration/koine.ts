@@ -23,7 +23,7 @@ export class Workplace {
     return join(this.folder, ...names);
   }
 
-  /** Writes a run spec over small defaults: two tiny networks, few anchors, small samples. @returns its path */
+  /** Writes a run spec over small defaults: two tiny networks, few anchors, small samples, two diagnostics. @returns its path */
   spec(name: string, fields: Record<string, unknown>): string {
     const file = this.path(`${name}.yaml`);
     const defaults = {
@@ -34,6 +34,7 @@ export class Workplace {
       basis: { anchors: 12 },
       similarity: { sample: 200, draws: 2, neighbours: 5 },
       transport: { sample: 100, draws: 1 },
+      diagnostics: FEW_DIAGNOSTICS,
       shards: { structures: 8 },
     };
     writeFileSync(file, stringify({ ...defaults, ...fields }));
@@ -78,6 +79,12 @@ export interface RunningCommand {
   ended: Promise<Ended>;
   output: { stdout: string; stderr: string };
 }
+
+const off = { enabled: false };
+/** One that computes and one that runs networks: what the engine does with diagnostics does not depend on how many there are. */
+const FEW_DIAGNOSTICS = { element_bias: off, atypical: off, arithmetic: off, stitching: off, drift: off };
+/** For runs that are about something else. */
+export const NO_DIAGNOSTICS = { ...FEW_DIAGNOSTICS, spaces: off, symmetry: off };
 
 /** How a command ended. */
 export interface Ended {

@@ -8,7 +8,7 @@ import { bundledStructures } from '../../structures/bundled/bundled.js';
 import type { Structure } from '../../structures/structure.js';
 import { describeShared } from '../support/shared.js';
 import { endedExecutions, type Execution } from './executions.js';
-import { extendedXyz, parts, Workplace, type Ended } from './koine.js';
+import { extendedXyz, NO_DIAGNOSTICS, parts, Workplace, type Ended } from './koine.js';
 
 const SHARDS = 3_000;
 /** Where the server starts to ask for continue-as-new. */
@@ -38,6 +38,7 @@ describeShared(`a run of ${SHARDS} shards`, () => {
       source: [{ path: place.path('source.extxyz') }],
       models: ['mace-random-tiny'],
       basis: { method: 'random', anchors: 12 },
+      diagnostics: NO_DIAGNOSTICS,
       shards: { structures: 1 },
     });
     ended = await place.run(spec);

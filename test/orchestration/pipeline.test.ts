@@ -21,6 +21,7 @@ describeShared('an alignment of real potentials over the 60 reference structures
       basis: { anchors: 50, reference_model: 'chgnet-0.3.0' },
       similarity: { sample: 300, draws: 2 },
       transport: { sample: 200, draws: 2 },
+      diagnostics: {},
       shards: { structures: 16 },
       limits: { quarantine_fraction: 0.2 },
     });
