@@ -6,7 +6,7 @@ import importlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +131,7 @@ def export(
 
     Returns a summary. Raises ``ExportError``; then the folder holds no card.
     """
-    loaded = family(name).load(request)
+    loaded = _of_stated_elements(family(name).load(request), entry)
     report = measure(loaded, read_atoms(structures), request.progress)
     limits = gates or (Gates() if loaded.facts.tolerance is None else Gates(max=loaded.facts.tolerance))
     failures = report.parity.failures(limits)
@@ -156,6 +156,14 @@ def export(
         "parity": written["parity"],
         "invariance": written["invariance"],
     }
+
+
+def _of_stated_elements(loaded: Exported, entry: Mapping[str, Any]) -> Exported:
+    """Without the elements that a catalog entry leaves out: some networks have rows for elements that no training set had."""
+    stated = entry.get("elements")
+    if stated is None:
+        return loaded
+    return replace(loaded, facts=replace(loaded.facts, elements=[z for z in loaded.facts.elements if z in stated]))
 
 
 def write_folder(output: Path, report: Report, written: Mapping[str, Any]) -> None:

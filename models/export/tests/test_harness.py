@@ -135,6 +135,13 @@ def test_a_model_folder_holds_what_its_card_says(crystals, parity_file, tmp_path
     assert [id for id, _ in harness.read_atoms(tmp_path / "model/reference.extxyz")] == ["copper", "salt", "silicon"]
 
 
+def test_an_element_that_the_catalog_entry_leaves_out_is_not_on_the_card(parity_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(harness, "family", lambda name: type("Family", (), {"load": staticmethod(lambda request: toy())}))
+    found = harness.export("toy", Request("toy", None), "toy", {"elements": [14, 29, 79]}, parity_file, tmp_path / "model")
+    assert found["left_out"] == ["salt", "lead"]
+    assert json.loads((tmp_path / "model/card.json").read_text())["elements"] == [14, 29]
+
+
 def test_a_graph_that_computes_something_else_leaves_no_card(parity_file, tmp_path, monkeypatch):
     monkeypatch.setattr(harness, "family", lambda name: type("Family", (), {"load": staticmethod(lambda request: toy(factor=1.01))}))
     with pytest.raises(ExportError, match="largest error against float64 .*worst structure: copper"):

@@ -14,6 +14,7 @@ import torch
 from conftest import in_torch, largest_difference, largest_energy_difference, structures_of
 from sevenn.model_build import build_E3_equivariant_model
 from sevenn.nn.node_embedding import get_type_mapper_from_specie
+from sevenn.util import chemical_species_preprocess
 
 from koine_export import harness
 from koine_export.crystals import structure
@@ -110,6 +111,17 @@ def test_each_modality_is_a_network_of_its_own(tmp_path, crystals, modality):
         loaded(path)
     with pytest.raises(ExportError, match="modality=SCAN"):
         loaded(path, modality="SCAN")
+
+
+def test_a_network_of_all_the_periodic_table_knows_no_element_zero(tmp_path, crystals):
+    universal = chemical_species_preprocess([], universal=True)
+    shift = np.random.default_rng(3).normal(size=119).tolist()
+    model = loaded(checkpoint(tmp_path / "model.pth", lmax=1, num_convolution_layer=2, **universal, shift=shift))
+    assert model.facts.elements == [*range(1, 119)]
+    structures = structures_of(model, crystals, "salt", "lead")
+    wanted = model.native(structures, "float64")
+    assert largest_difference(in_torch(model, structures, double=True), wanted) < 3e-6
+    assert largest_energy_difference(in_torch(model, structures, double=True), wanted) < 1e-5
 
 
 @pytest.mark.parametrize("layer", ["0", "1", "last"])

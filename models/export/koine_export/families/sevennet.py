@@ -50,7 +50,7 @@ def load(request: Request) -> Exported:
         conservative=True,
         parameters=sum(weights.numel() for weights in model.parameters()),
         cutoff_angstrom=float(model.cutoff),
-        elements=sorted(model.type_map),
+        elements=sorted(number for number in model.type_map if number > 0),  # of all the periodic table: ASE's X as well
         layer=f"scalars after {layer}_equivariant_gate" + (" (last gate), before reduce_input_to_hidden" if layer == last else f" (of 0 to {last})"),
         dim=encoder.dim,
         invariant=True,
