@@ -13,7 +13,7 @@ import type { ObjectStore } from '../../datasets/store/objectStore.js';
 import { anchors, basisRecord } from '../../datasets/keys.js';
 import { anchorsTable } from '../../datasets/tables/anchors.js';
 import type { Structure } from '../../structures/structure.js';
-import { extendedXyz } from '../orchestration/koine.js';
+import { extendedXyz, NO_DIAGNOSTICS } from '../orchestration/koine.js';
 import { sharedPath } from '../support/shared.js';
 
 /** A run's stages as plain functions on real threads, real networks and a folder: no engine. */
@@ -47,7 +47,7 @@ export class StagePlace {
     return path;
   }
 
-  /** Writes the request of a run. Small by default: one network, shards of about four structures. */
+  /** Writes the request of a run. Small by default: one network, shards of about four structures, no diagnostics. */
   async request(fields: Record<string, unknown>): Promise<RunRef> {
     const spec = parseRunSpec(
       {
@@ -57,6 +57,7 @@ export class StagePlace {
         model_store: [sharedPath('models')],
         output: this.output,
         shards: { structures: 4 },
+        diagnostics: NO_DIAGNOSTICS,
         ...fields,
       },
       'test',
