@@ -65,7 +65,7 @@ const CONTESTS: readonly Contest[] = [
     peer: 'orb',
     ask: (checkpoints) => ({
       model: join(checkpoints, 'orb-v3-conservative-inf-omat.ckpt'),
-      architecture: 'orb_v3_conservative_architecture',
+      official: 'orb_v3_conservative_inf_omat',
     }),
     count: 20,
     paper: 'orb-v3-conservative-inf-omat',

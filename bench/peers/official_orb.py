@@ -1,7 +1,7 @@
 """
 The official Orb-v3 as a peer of koine's embeddings: the calculator in a loop, as a user would call it (energy, forces, stress),
 and the base network on batches, without heads and without gradients; graphs are built in both.
-Environment `torch`; the protocol is in serve.py; "model" is a checkpoint, "architecture" the function of orb_models that builds it.
+Environment `torch`; the protocol is in serve.py; "model" is a checkpoint, "official" the function of orb_models that loads it.
 """
 
 import torch
@@ -14,9 +14,7 @@ from serve import serve
 
 def peer(ask):
     torch.set_num_threads(ask["threads"])
-    network = getattr(pretrained, ask["architecture"])(device="cpu")
-    network.load_state_dict(torch.load(ask["model"], weights_only=True))
-    network.eval()
+    network = getattr(pretrained, ask["official"])(weights_path=ask["model"], device="cpu", precision="float32-highest", compile=False)
     calculator = ORBCalculator(network, device="cpu")
 
     def loop(atoms):
