@@ -1,4 +1,5 @@
 import { LabelsRefused, readLabels } from '../structures/labels.js';
+import { SourceMissing } from '../structures/sources.js';
 import { canonicalJsonBytes } from '../datasets/canonicalJson.js';
 import { sha256Hex } from '../datasets/digest.js';
 import * as keys from '../datasets/keys.js';
@@ -20,9 +21,8 @@ export async function storeLabels(runs: Runs, run: RunRef): Promise<PlanDocument
       await runs.store(run).putIfAbsent(document, bytes);
       stored.push({ name, document });
     } catch (error) {
-      const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-      if (error instanceof LabelsRefused || missing)
-        throw invalidInput(`diagnostics.stitching.labels '${name}': ${(error as Error).message}`);
+      if (error instanceof LabelsRefused || error instanceof SourceMissing)
+        throw invalidInput(`diagnostics.stitching.labels '${name}': ${error.message}`);
       throw error;
     }
   }

@@ -1,11 +1,11 @@
 import { createReadStream } from 'node:fs';
-import { basename } from 'node:path';
 import { createGunzip } from 'node:zlib';
 import { parse } from 'csv-parse';
 import { parseComment } from './readers/extendedXyz.js';
 import { LineReader } from './readers/lines.js';
 import { fileStem, statedId } from './readers/materialId.js';
 import { MAX_RECORD_LENGTH } from './readers/record.js';
+import { localSources, type FileSource } from './sources.js';
 
 /** A file of labels that cannot be used; the message says which, why and what would be right. */
 export class LabelsRefused extends Error {
@@ -13,44 +13,45 @@ export class LabelsRefused extends Error {
 }
 
 /**
- * A number for each structure of a file that names them as the readers of structures do: a column of a CSV with a header, or a key of
+ * A number for each structure of files that name them as the readers of structures do: a column of a CSV with a header, or a key of
  * the comment lines of extended XYZ; `.gz` too. Records without a finite number are left out.
  *
- * @param path local file
+ * @param path a file, a folder or a glob, as for sources
  * @param column name of the column or key
  * @returns numbers by material id
- * @throws LabelsRefused where no record has a number, an id comes twice with different numbers, or the file is of another kind
+ * @throws LabelsRefused where no record has a number, an id comes twice with different numbers, or a file is of another kind
+ * @throws {SourceMissing}
  */
 export async function readLabels(path: string, column: string): Promise<Map<string, number>> {
-  const name = basename(path);
-  const kind = name.replace(/\.gz$/i, '');
-  const file = createReadStream(path);
-  const bytes = name.endsWith('.gz') ? file.pipe(createGunzip()) : file;
-  file.on('error', (error) => bytes.destroy(error));
-  const records = /\.csv$/i.test(kind)
-    ? csvRecords(bytes)
-    : /\.(ext)?xyz$/i.test(kind)
-      ? xyzRecords(bytes, fileStem(name))
-      : undefined;
-  if (!records) throw new LabelsRefused(`labels ${path}: only .csv, .xyz and .extxyz are read, also with .gz`);
   const labels = new Map<string, number>();
   let fields: string[] = [];
-  for await (const { id, values } of records) {
-    fields = Object.keys(values);
-    const text = values[column]?.trim();
-    const value = Number(text);
-    if (id === undefined || !text || !Number.isFinite(value)) continue;
-    if (labels.has(id) && labels.get(id) !== value)
-      throw new LabelsRefused(
-        `labels ${path}: '${id}' has ${column} ${labels.get(id)} and ${value}; ids must be unique`,
-      );
-    labels.set(id, value);
-  }
+  for await (const source of localSources(path))
+    for await (const { id, values } of recordsOf(source)) {
+      fields = Object.keys(values);
+      const text = values[column]?.trim();
+      const value = Number(text);
+      if (id === undefined || !text || !Number.isFinite(value)) continue;
+      if (labels.has(id) && labels.get(id) !== value)
+        throw new LabelsRefused(
+          `labels ${path}: '${id}' has ${column} ${labels.get(id)} and ${value}; ids must be unique`,
+        );
+      labels.set(id, value);
+    }
   if (labels.size === 0)
     throw new LabelsRefused(
       `labels ${path}: no record has a number '${column}'; the last one has ${fields.slice(0, 20).join(', ') || 'no fields'}`,
     );
   return labels;
+}
+
+function recordsOf({ name, path }: FileSource): AsyncGenerator<LabelledRecord> {
+  const kind = name.replace(/\.gz$/i, '');
+  const file = createReadStream(path);
+  const bytes = name.endsWith('.gz') ? file.pipe(createGunzip()) : file;
+  file.on('error', (error) => bytes.destroy(error));
+  if (/\.csv$/i.test(kind)) return csvRecords(bytes);
+  if (/\.(ext)?xyz$/i.test(kind)) return xyzRecords(bytes, fileStem(name));
+  throw new LabelsRefused(`labels ${path}: only .csv, .xyz and .extxyz are read, also with .gz`);
 }
 
 interface LabelledRecord {

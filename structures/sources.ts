@@ -9,13 +9,18 @@ export interface FileSource extends ByteSource {
   path: string;
 }
 
+/** A path that nothing matches. */
+export class SourceMissing extends Error {
+  override readonly name = 'SourceMissing';
+}
+
 /**
  * Files under a path, in code-point order of their names. Hidden files and folders are left out.
  *
  * @param path a file (named by its base name), a folder (all files below it, named relative to it) or a glob (files named relative
  *   to its fixed part)
  * @returns the files; reading tells which of them hold structures
- * @throws Error when nothing matches
+ * @throws {SourceMissing}
  */
 export async function* localSources(path: string): AsyncGenerator<FileSource> {
   const kind = await stat(path).catch((error: NodeJS.ErrnoException) => {
@@ -27,14 +32,14 @@ export async function* localSources(path: string): AsyncGenerator<FileSource> {
     return;
   }
   if (!kind && !isDynamicPattern(path)) {
-    throw new Error(
+    throw new SourceMissing(
       `structures/sources: '${path}' does not exist; a file, a folder or a glob such as 'data/*.cif' is needed`,
     );
   }
   const { folder, pattern } = kind ? { folder: path, pattern: '**' } : splitGlob(path);
   const names = await glob(pattern, { cwd: resolve(folder), onlyFiles: true, dot: false, followSymbolicLinks: true });
   if (names.length === 0) {
-    throw new Error(
+    throw new SourceMissing(
       `structures/sources: ${kind ? `the folder '${path}' holds no files` : `no file matches '${path}'`}; structure files are needed`,
     );
   }
