@@ -50,6 +50,7 @@ async function planModels(runs: Runs, run: RunRef): Promise<PlannedModel[]> {
   const { provider, batch } = spec.inference;
   const budget = batch ?? DEFAULT_BUDGETS[provider];
   const store = runs.deps.openModels(spec.model_store);
+  const stated = new Map(Object.entries(spec.lineages).flatMap(([lineage, ids]) => ids.map((id) => [id, lineage])));
   return Promise.all(
     spec.models.map(async (id) => {
       const { card, cardSha256, onnxSha256 } = await store.resolve(id);
@@ -58,7 +59,7 @@ async function planModels(runs: Runs, run: RunRef): Promise<PlannedModel[]> {
         card_sha256: cardSha256,
         dim: card.embedding.dim,
         licence: card.licence,
-        lineage: card.lineage,
+        lineage: stated.get(id) ?? card.lineage,
         control: card.control,
         identity: {
           onnx_sha256: onnxSha256,

@@ -287,6 +287,13 @@ export const runSpecSchema = z
       .min(1)
       .refine((ids) => new Set(ids).size === ids.length, 'must not name a model twice')
       .describe('Model ids; the order fixes which model of a pair is model_a.'),
+    lineages: z
+      .record(idText, z.array(idText))
+      .default({})
+      .describe(
+        'Models that go back to one training, by the name of their lineage, where their cards do not say it: one voice in averages, ' +
+          'versions of each other in `drift`.',
+      ),
     model_store: z
       .array(z.string().min(1))
       .min(1)
@@ -338,6 +345,18 @@ export const runSpecSchema = z
             path: ['diagnostics', 'drift', 'pairs', at],
             message: `'${id}' must be one of the run's models (${models.join(', ')})`,
           });
+    const placed = Object.entries(spec.lineages).flatMap(([lineage, ids]) => ids.map((id) => ({ lineage, id })));
+    for (const [at, { lineage, id }] of placed.entries()) {
+      const before = placed.slice(0, at).find((other) => other.id === id);
+      if (!models.includes(id) || before)
+        context.addIssue({
+          code: 'custom',
+          path: ['lineages', lineage],
+          message: before
+            ? `'${id}' is in lineage '${before.lineage}' already; a model has one`
+            : `'${id}' must be one of the run's models (${models.join(', ')})`,
+        });
+    }
     if (spec.similarity.neighbours >= spec.similarity.sample)
       context.addIssue({
         code: 'custom',

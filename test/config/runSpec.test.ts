@@ -47,6 +47,14 @@ describe('parseRunSpec', () => {
       '"c-3"',
       'a-1, b-2',
     ],
+    ['a lineage of another run', { lineages: { a: ['c-3'] } }, 'lineages.a', '["c-3"]', 'a-1, b-2'],
+    [
+      'a model of two lineages',
+      { lineages: { a: ['a-1'], b: ['b-2', 'a-1'] } },
+      'lineages.b',
+      '["b-2","a-1"]',
+      "'a-1' is in lineage 'a' already",
+    ],
     [
       'explicit anchors that are a number',
       { basis: { method: 'explicit', anchors: 10 } },
