@@ -21,7 +21,7 @@ export interface ShuffledNetwork {
 }
 
 /**
- * The network with the entries of every large learned array in random order: the same architecture with the same distribution
+ * The network with the entries of every large learned array in random order, NaN apart: the same architecture with the same distribution
  * of weights, and nothing of what they learned. Arrays are permuted in file order from one stream of random numbers.
  * @param onnx bytes of the whole file; not changed
  * @throws ModelRefused if no array is large enough
@@ -32,11 +32,17 @@ export function shuffledNetwork(onnx: Uint8Array, seed: number): ShuffledNetwork
   let arrays = 0;
   let entries = 0;
   for (const { start, count, width } of floatArrays(onnx)) {
-    if (count < LARGE || distinct(onnx, start, count, width) < LEARNED * count) continue;
-    for (const [to, from] of randomOrder(count, random).entries())
-      shuffled.set(onnx.subarray(start + from * width, start + (from + 1) * width), start + to * width);
+    if (count < LARGE) continue;
+    const values = valuesOf(onnx, start, count, width);
+    if (new Set(values).size < LEARNED * count) continue;
+    // NaN marks what a network does not know, e.g. the vectors of elements it was not trained on; spread about, it would fill everything.
+    const known = Array.from(values.keys()).filter((k) => Number.isFinite(values[k]));
+    for (const [to, from] of randomOrder(known.length, random).entries()) {
+      const at = start + known[from] * width;
+      shuffled.set(onnx.subarray(at, at + width), start + known[to] * width);
+    }
     arrays++;
-    entries += count;
+    entries += known.length;
   }
   if (arrays === 0) throw new ModelRefused(`models/shuffle: the network holds no array of ${LARGE} weights or more`);
   return { onnx: shuffled, arrays, entries };
@@ -72,9 +78,9 @@ export function shuffledCard(
   };
 }
 
-function distinct(onnx: Uint8Array, start: number, count: number, width: number): number {
+function valuesOf(onnx: Uint8Array, start: number, count: number, width: number): Float64Array {
   const view = new DataView(onnx.buffer, onnx.byteOffset + start, count * width);
-  const values = new Set<number>();
-  for (let k = 0; k < count; k++) values.add(width === 4 ? view.getFloat32(4 * k, true) : view.getFloat64(8 * k, true));
-  return values.size;
+  return Float64Array.from({ length: count }, (_, k) =>
+    width === 4 ? view.getFloat32(4 * k, true) : view.getFloat64(8 * k, true),
+  );
 }

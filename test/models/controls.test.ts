@@ -98,6 +98,26 @@ test('a network without large arrays cannot be shuffled', () => {
   expect(() => shuffledNetwork(tinyNetwork(), 0)).toThrow(/no array of 256 weights or more/);
 });
 
+test('what a network does not know stays where it is', () => {
+  const data = Float32Array.from({ length: 600 }, (_, k) => (k % 5 === 0 ? NaN : k));
+  const onnx = encodeOnnxModel({
+    name: 'gaps',
+    inputs: { x: { type: 'float32', shape: [600] } },
+    outputs: { y: { type: 'float32', shape: [600] } },
+    constants: { table: { shape: [600], data } },
+    nodes: [{ op: 'Add', inputs: ['x', 'table'], outputs: ['y'] }],
+  });
+  const { onnx: shuffled, entries } = shuffledNetwork(onnx, 1);
+  const [{ start }] = floatArrays(shuffled);
+  const view = new DataView(shuffled.buffer, shuffled.byteOffset + start);
+  const after = Array.from(data, (_, k) => view.getFloat32(4 * k, true));
+  expect(entries).toBe(480);
+  expect(after.map(Number.isNaN)).toEqual(Array.from(data, Number.isNaN));
+  const known = (values: Iterable<number>) => [...values].filter((value) => !Number.isNaN(value));
+  expect(known(after)).not.toEqual(known(data));
+  expect(known(after).sort((a, b) => a - b)).toEqual(known(data));
+});
+
 describeShared('a real potential', () => {
   test('shuffled keeps its weights as a set, its contract and its invariance; its embeddings are others', async () => {
     const stores = [sharedPath('models')];
