@@ -15,6 +15,7 @@ import { clusterMeans } from '../latent/clusterBootstrap.js';
 import { drift, type DriftOptions, type Versions } from '../latent/drift.js';
 import { elementBias, type ElementBiasOptions } from '../latent/elementBias.js';
 import { finiteFloat64, matrix, takeRows, type Matrix } from '../latent/matrix.js';
+import { errorPrediction, type ErrorPredictionTask } from '../latent/errorPrediction.js';
 import { decodeMoments, momentsOf } from '../latent/moments.js';
 import { novelty } from '../latent/novelty.js';
 import { nearestDistances } from '../latent/orbits.js';
@@ -131,6 +132,28 @@ export const diagnosticTasks = {
   },
 
   /** See `nearestDistances` of latent. */
+  /**
+   * How well scores, and plain baselines beside them, foretell errors of `members` [n] among structures of which `atomicNumbers` tells all, see
+   * latent.
+   */
+  errorPrediction: (
+    task: ErrorPredictionTask & {
+      atomicNumbers: readonly Uint8Array[];
+      members: Int32Array;
+      reference: ReferenceAtoms;
+    },
+  ) => {
+    const { atomicNumbers, members, reference, scores } = task;
+    const { rarity, distance } = compositionBaselines(atomicNumbers, members, reference);
+    const baselines = {
+      n_atoms: Float64Array.from(members, (position) => atomicNumbers[position].length),
+      element_rarity: rarity,
+      composition_distance: distance,
+    };
+    const plain = Object.entries(baselines).map(([score, values]) => ({ score, other: null, values }));
+    return errorPrediction({ ...task, scores: [...scores, ...plain] });
+  },
+
   nearestDistances: (x: Matrix) => nearestDistances(x),
 
   /** See `stitch` of latent. */

@@ -2,6 +2,7 @@ import type { DiagnosticStage } from '../config/names.js';
 import type { PartEntry } from '../datasets/manifest.js';
 import type { DiagnosedModel, DiagnosticFindings } from '../datasets/diagnosticsCard.js';
 import { arithmeticTable } from '../datasets/tables/arithmetic.js';
+import { errorPredictionTable } from '../datasets/tables/errorPrediction.js';
 import type { Columns, RowTable } from '../datasets/tables/rowTable.js';
 import { symmetryTable } from '../datasets/tables/symmetry.js';
 import { modelDiagnosticsTable } from '../datasets/tables/modelDiagnostics.js';
@@ -14,6 +15,7 @@ import type { ItemTask, PlanDocument, RunRef, Tally } from './documents.js';
 import type { Work } from './heartbeat.js';
 import { driftDiagnostic } from './drift.js';
 import { Pools, poolStage } from './pool.js';
+import { judgementDiagnostic, judgementFindings } from './judgement.js';
 import type { Runs } from './runs.js';
 import { spacesDiagnostic } from './spaces.js';
 import { stitchingDiagnostic } from './stitching.js';
@@ -28,6 +30,7 @@ export function diagnosticsOf(runs: Runs): Diagnostic[] {
     symmetryDiagnostic(runs, indices),
     noveltyDiagnostic(runs, indices, pools),
     atypicalDiagnostic(runs, indices, pools),
+    judgementDiagnostic(runs, indices, pools),
     biasDiagnostic(runs, indices, pools),
     analogiesDiagnostic(runs, indices, pools),
     arithmeticDiagnostic(runs, indices, pools),
@@ -103,6 +106,7 @@ export async function diagnosticFindings(
   };
   const spaces = await rowsOf(modelDiagnosticsTable);
   const symmetry = await rowsOf(symmetryTable);
+  const judgement = judgementFindings(plan.spec, await rowsOf(errorPredictionTable));
   const ranks = (await rowsOf(arithmeticTable)).filter(
     ({ metric, model_a, model_b }) => metric === 'mrr' && model_a === model_b,
   );
@@ -141,5 +145,6 @@ export async function diagnosticFindings(
       );
   }
   const oneHot = ranks.find(({ predictor }) => predictor === 'one_hot')?.value ?? null;
-  return { models, oneHot, warnings, tables: tables.map(({ table }) => table) };
+  warnings.push(...judgement.warnings);
+  return { models, oneHot, judged: judgement.judged, warnings, tables: tables.map(({ table }) => table) };
 }

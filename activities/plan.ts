@@ -7,6 +7,7 @@ import { plannedDiagnostics } from './diagnostics.js';
 import type { PlanDocument, PlannedModel, PlanSummary, RunRef } from './documents.js';
 import { keepListedRows } from './listedRows.js';
 import { anchorCount, pinnedBasis, referenceModel } from './namedBasis.js';
+import { refuseWithoutEnergy } from './judgement.js';
 import { storeLabels } from './labels.js';
 import type { Work } from './heartbeat.js';
 import type { Runs } from './runs.js';
@@ -54,6 +55,7 @@ async function planModels(runs: Runs, run: RunRef): Promise<PlannedModel[]> {
   return Promise.all(
     spec.models.map(async (id) => {
       const { card, cardSha256, onnxSha256 } = await store.resolve(id);
+      refuseWithoutEnergy(spec, card);
       return {
         id,
         card_sha256: cardSha256,

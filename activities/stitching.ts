@@ -89,7 +89,7 @@ async function compute(
 }
 
 /** Labels by position in the index, per atom. */
-async function labelsOf(
+export async function labelsOf(
   runs: Runs,
   { run, plan, work }: DiagnosticTask,
   index: DiagnosticIndex,

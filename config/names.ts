@@ -29,6 +29,7 @@ export const DIAGNOSTIC_STAGES = [
   'symmetry',
   'novelty',
   'atypical',
+  'judgement',
   'bias',
   'analogies',
   'arithmetic',

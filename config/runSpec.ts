@@ -188,6 +188,20 @@ const labelSchema = z
   })
   .describe('Numbers known of the structures, e.g. formation or DFT energies.');
 
+const judgeSchema = z
+  .strictObject({
+    label: idText.describe('Name of one of stitching.labels: energies, eV (per atom after its `per`).'),
+    models: z
+      .array(idText)
+      .min(1)
+      .refine((ids) => new Set(ids).size === ids.length, 'must not name a model twice')
+      .describe(
+        'Models of the run whose energies are comparable with the label, and so with each other. koine cannot know: CHGNet, for one, is trained ' +
+          'on corrected energies, models of MatPES on energies without U, r2SCAN models on another functional. Cards have `energy_convention`.',
+      ),
+  })
+  .describe('Energies that are held against a label.');
+
 const diagnosticsSchema = z.strictObject({
   seed: seed.default(42),
   structures: count('Structures that whole-structure figures look at, at most.').min(2).default(5000),
@@ -224,6 +238,12 @@ const diagnosticsSchema = z.strictObject({
         .default([])
         .describe('Only structures whose `source` begins with one of these are a reference; all by default.'),
       neighbours: count('Nearest reference atoms whose mean distance is the novelty.').default(5),
+      judge: z
+        .array(judgeSchema)
+        .default([])
+        .describe(
+          'What the scores are judged by: how well they foretell errors against labels; table error_prediction.',
+        ),
     })
     .prefault({})
     .describe('Which structures and atoms the models disagree on or have not seen the like of.'),
@@ -345,6 +365,23 @@ export const runSpecSchema = z
             path: ['diagnostics', 'drift', 'pairs', at],
             message: `'${id}' must be one of the run's models (${models.join(', ')})`,
           });
+    const { atypical, stitching } = spec.diagnostics;
+    const labels = stitching.labels.map(({ name }) => name);
+    for (const [at, { label, models: judged }] of atypical.judge.entries()) {
+      const complain = (field: (string | number)[], message: string) =>
+        context.addIssue({ code: 'custom', path: ['diagnostics', 'atypical', 'judge', at, ...field], message });
+      if (!atypical.enabled)
+        complain([], 'judges scores that diagnostics.atypical.enabled: false leaves out; remove one');
+      if (!labels.includes(label))
+        complain(
+          ['label'],
+          `must be the name of one of diagnostics.stitching.labels (${labels.join(', ') || 'none yet'})`,
+        );
+      if (atypical.judge.slice(0, at).some((other) => other.label === label))
+        complain(['label'], 'is judged by already; list all its models in one entry');
+      for (const [m, id] of judged.entries())
+        if (!models.includes(id)) complain(['models', m], `must be one of the run's models (${models.join(', ')})`);
+    }
     const placed = Object.entries(spec.lineages).flatMap(([lineage, ids]) => ids.map((id) => ({ lineage, id })));
     for (const [at, { lineage, id }] of placed.entries()) {
       const before = placed.slice(0, at).find((other) => other.id === id);
@@ -409,6 +446,7 @@ export async function loadRunSpec(file: string): Promise<RunSpec> {
   }
   const spec = parseRunSpec(document, file);
   const base = dirname(resolve(file));
+  const { stitching } = spec.diagnostics;
   const absolute = (path: string) => (/^[a-z][a-z0-9]*:\/\//i.test(path) ? path : resolve(base, path));
   return {
     ...spec,
@@ -418,6 +456,10 @@ export async function loadRunSpec(file: string): Promise<RunSpec> {
     similarity: {
       ...spec.similarity,
       ...(spec.similarity.rows === undefined ? {} : { rows: absolute(spec.similarity.rows) }),
+    },
+    diagnostics: {
+      ...spec.diagnostics,
+      stitching: { ...stitching, labels: stitching.labels.map((label) => ({ ...label, path: absolute(label.path) })) },
     },
   };
 }

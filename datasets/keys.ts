@@ -170,6 +170,7 @@ export type DiagnosticTable =
   | 'anchor_quality'
   | 'model_diagnostics'
   | 'symmetry'
+  | 'error_prediction'
   | 'element_bias'
   | 'arithmetic'
   | 'analogies'
@@ -195,7 +196,7 @@ export const pairRowsLeaf = (table: PairRowsTable, pair: PairPlace) =>
 export const pairRowsPart = (table: PairRowsTable, pair: PairPlace, index: number, sha256: string) =>
   pairRowsLeaf(table, pair) + partName(index, sha256);
 
-/** The one file of a model, or of a pair of models, in the folder of a diagnostic. */
+/** The one file of a model, of a pair of models, or of a model among {@link ALL_MODELS}, in the folder of a diagnostic. */
 export const diagnosticPart = (
   table: DiagnosticTable,
   place: ParamsPlace,
@@ -235,6 +236,7 @@ export const derivedFolders = (snapshot: string) =>
     'element_bias',
     'atypical',
     'arithmetic',
+    'error_prediction',
     'analogies',
     'stitching',
     'drift',
@@ -244,7 +246,7 @@ export const derivedFolders = (snapshot: string) =>
 export function isDerivedFrom(key: string, model: string): boolean {
   const segments = key.split('/');
   const [first, second, rest] = (segments.pop() ?? '').split('~');
-  if (rest !== undefined) return first === model || second === model;
+  if (rest !== undefined) return [first, second].some((name) => name === model || name === ALL_MODELS);
   return segments.some((name) =>
     [`model=${ALL_MODELS}`, `model=${model}`, `model_a=${model}`, `model_b=${model}`].includes(name),
   );

@@ -35,6 +35,7 @@ const ITEMS: Record<FanOutStage, string> = {
   symmetry: 'models',
   novelty: 'shards of models',
   atypical: 'shards',
+  judgement: 'judged models',
   bias: 'pairs',
   analogies: 'models',
   arithmetic: 'pairs',

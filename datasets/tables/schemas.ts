@@ -5,6 +5,7 @@ import { arithmeticTable } from './arithmetic.js';
 import { atypicalTable } from './atypical.js';
 import { driftTable } from './drift.js';
 import { elementBiasTable } from './elementBias.js';
+import { errorPredictionTable } from './errorPrediction.js';
 import { elementTransportTable } from './elementTransport.js';
 import { modelDiagnosticsTable } from './modelDiagnostics.js';
 import { quarantineTable } from './quarantine.js';
@@ -39,6 +40,7 @@ export const ROW_TABLES: Readonly<Record<string, RowTable<Columns>>> = Object.fr
       symmetryTable,
       elementBiasTable,
       atypicalTable,
+      errorPredictionTable,
       arithmeticTable,
       analogiesTable,
       stitchingTable,
@@ -139,6 +141,11 @@ export const TABLE_SCHEMAS: Readonly<Record<string, TableSchema>> = {
 /** Column types of a table by name, as a manifest lists them. @throws RangeError where there is no such table */
 export function schemaOf(table: string): Record<string, string> {
   const schema = TABLE_SCHEMAS[table];
+  error_prediction: rowSchema(
+    'error_prediction',
+    "How well scores of atypicality foretell a model's error against a label, beside plain baselines.",
+    pair,
+  ),
   if (!schema)
     throw new RangeError(`datasets: there is no table '${table}'; there are ${Object.keys(TABLE_SCHEMAS).join(', ')}`);
   return Object.fromEntries(Object.entries(schema.columns).map(([name, { type }]) => [name, type]));
