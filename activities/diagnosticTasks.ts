@@ -12,10 +12,11 @@ import {
 } from '../latent/arithmetic/evaluate.js';
 import type { Substitution } from '../latent/arithmetic/substitutions.js';
 import { clusterMeans } from '../latent/clusterBootstrap.js';
+import { compositionBaselines, type ReferenceAtoms } from '../latent/compositionBaselines.js';
 import { drift, type DriftOptions, type Versions } from '../latent/drift.js';
 import { elementBias, type ElementBiasOptions } from '../latent/elementBias.js';
-import { finiteFloat64, matrix, takeRows, type Matrix } from '../latent/matrix.js';
 import { errorPrediction, type ErrorPredictionTask } from '../latent/errorPrediction.js';
+import { finiteFloat64, matrix, takeRows, type Matrix } from '../latent/matrix.js';
 import { decodeMoments, momentsOf } from '../latent/moments.js';
 import { novelty } from '../latent/novelty.js';
 import { nearestDistances } from '../latent/orbits.js';
@@ -131,7 +132,6 @@ export const diagnosticTasks = {
     return novelty(rows(x), rows(reference), neighbours, groups, referenceGroups);
   },
 
-  /** See `nearestDistances` of latent. */
   /**
    * How well scores, and plain baselines beside them, foretell errors of `members` [n] among structures of which `atomicNumbers` tells all, see
    * latent.
@@ -154,6 +154,7 @@ export const diagnosticTasks = {
     return errorPrediction({ ...task, scores: [...scores, ...plain] });
   },
 
+  /** See `nearestDistances` of latent. */
   nearestDistances: (x: Matrix) => nearestDistances(x),
 
   /** See `stitch` of latent. */

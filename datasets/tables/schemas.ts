@@ -127,6 +127,11 @@ export const TABLE_SCHEMAS: Readonly<Record<string, TableSchema>> = {
   symmetry: rowSchema('symmetry', 'What symmetry each model respects, measured.', pair),
   element_bias: rowSchema('element_bias', 'How far apart two models put an element.', pair),
   atypical: rowSchema('atypical', 'How unusual structures and atoms are; no error bars.', [...pair, 'model']),
+  error_prediction: rowSchema(
+    'error_prediction',
+    "How well scores of atypicality foretell a model's error against a label, beside plain baselines.",
+    pair,
+  ),
   arithmetic: rowSchema(
     'arithmetic',
     'Whether replacing an element is an addition, beside controls made of composition alone.',
@@ -141,11 +146,6 @@ export const TABLE_SCHEMAS: Readonly<Record<string, TableSchema>> = {
 /** Column types of a table by name, as a manifest lists them. @throws RangeError where there is no such table */
 export function schemaOf(table: string): Record<string, string> {
   const schema = TABLE_SCHEMAS[table];
-  error_prediction: rowSchema(
-    'error_prediction',
-    "How well scores of atypicality foretell a model's error against a label, beside plain baselines.",
-    pair,
-  ),
   if (!schema)
     throw new RangeError(`datasets: there is no table '${table}'; there are ${Object.keys(TABLE_SCHEMAS).join(', ')}`);
   return Object.fromEntries(Object.entries(schema.columns).map(([name, { type }]) => [name, type]));
