@@ -14,6 +14,14 @@ const minimal = {
   output: './out',
 };
 
+/** Diagnostics that judge scores by a label, with other fields of theirs. */
+const judging = (judge: object[], { atypical, stitching }: { atypical?: object; stitching?: object } = {}) => ({
+  diagnostics: {
+    atypical: { ...atypical, judge },
+    stitching: stitching ?? { labels: [{ name: 'dft', path: 'dft.csv', column: 'energy' }] },
+  },
+});
+
 describe('parseRunSpec', () => {
   test('fills in every default', () => {
     const spec = parseRunSpec(minimal, 'spec.yaml');
@@ -91,6 +99,44 @@ describe('parseRunSpec', () => {
     ['a share above one', { limits: { quarantine_fraction: 5 } }, 'limits.quarantine_fraction', '5', '<=1'],
     ['an unknown provider', { inference: { provider: 'tpu' } }, 'inference.provider', '"tpu"', '"cpu"'],
     ['a window too large', { inference: { window: 501 } }, 'inference.window', '501', '<=500'],
+    [
+      'a label to judge by that is not named',
+      judging([{ label: 'dft', models: ['a-1'] }], { stitching: {} }),
+      'diagnostics.atypical.judge[0].label',
+      '"dft"',
+      'must be the name of one of diagnostics.stitching.labels (none yet)',
+    ],
+    [
+      'a judged model outside the run',
+      judging([{ label: 'dft', models: ['a-1', 'c-3'] }]),
+      'diagnostics.atypical.judge[0].models[1]',
+      '"c-3"',
+      "must be one of the run's models (a-1, b-2)",
+    ],
+    [
+      'a model judged twice by a label',
+      judging([{ label: 'dft', models: ['a-1', 'a-1'] }]),
+      'diagnostics.atypical.judge[0].models',
+      '["a-1","a-1"]',
+      'must not name a model twice',
+    ],
+    [
+      'a label to judge by in two entries',
+      judging([
+        { label: 'dft', models: ['a-1'] },
+        { label: 'dft', models: ['b-2'] },
+      ]),
+      'diagnostics.atypical.judge[1].label',
+      '"dft"',
+      'list all its models in one entry',
+    ],
+    [
+      'scores that are judged and switched off',
+      judging([{ label: 'dft', models: ['a-1'] }], { atypical: { enabled: false } }),
+      'diagnostics.atypical.judge[0]',
+      '"dft"',
+      'remove one',
+    ],
     ['half a batch budget', { inference: { batch: { atoms: 10 } } }, 'inference.batch.edges', 'missing', 'number'],
   ];
   test.each(wrong)('%s is refused with field, value and remedy', (_, change, field, value, remedy) => {
@@ -143,12 +189,16 @@ describe('loadRunSpec', () => {
       write(
         'paths.yaml',
         'name: x\nsource: [{path: a/*.cif}, {path: "https://example.org/optimade"}]\nmodels: [m]\n' +
-          'model_store: [../models, "s3://bucket/models"]\noutput: /absolute/out\n',
+          'model_store: [../models, "s3://bucket/models"]\noutput: /absolute/out\n' +
+          'similarity: {rows: rows.txt}\n' +
+          'diagnostics: {stitching: {labels: [{name: dft, path: dft/*.csv, column: energy}]}}\n',
       ),
     );
     expect(spec.source).toEqual([{ path: join(folder, 'a/*.cif') }, { path: 'https://example.org/optimade' }]);
     expect(spec.model_store).toEqual([join(folder, '../models'), 's3://bucket/models']);
     expect(spec.output).toBe('/absolute/out');
+    expect(spec.similarity.rows).toBe(join(folder, 'rows.txt'));
+    expect(spec.diagnostics.stitching.labels.map(({ path }) => path)).toEqual([join(folder, 'dft/*.csv')]);
   });
 
   test('bundled crystals are no path, and a spec without stores leaves them to the machine that runs it', async () => {
