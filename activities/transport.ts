@@ -6,6 +6,7 @@ import { findReceipt, writeReceipt } from '../datasets/receipts.js';
 import { decodeAnchorVectors } from '../datasets/tables/anchorVectors.js';
 import { elementTransportTable, type ElementTransportRow } from '../datasets/tables/elementTransport.js';
 import { transportTable, type TransportRow } from '../datasets/tables/transport.js';
+import { encodeTransportBarycentric, type TransportBarycentric } from '../datasets/tables/transportBarycentric.js';
 import { transportSummaryTable, type TransportSummaryRow } from '../datasets/tables/transportSummary.js';
 import type { ElementBounds } from '../latent/transport/elementBounds.js';
 import type { SolvedPair, SolvePairOptions, TransportDesign } from '../latent/transport/solvePair.js';
@@ -16,15 +17,21 @@ import { OnceCache } from './onceCache.js';
 import { pairKey, pairPlace, readPair, type Pair } from './pairs.js';
 import type { Runs } from './runs.js';
 import type { RowRequest, Sample, Samples, Space } from './samples.js';
+import { addElements, imagesOf, joinImages, planRows } from './transportRows.js';
 
 /** Version of the numbers: raise it when the same coordinates may give other plans. */
-const TRANSPORT_VERSION = 2;
+const TRANSPORT_VERSION = 3;
 /** Gromov-Wasserstein takes time as the cube of the rows. */
 const GROMOV_ROWS = 500;
 
 /** What one pair published. */
 export interface TransportReceipt {
-  outputs: { transport: PartEntry; transport_summary: PartEntry; element_transport: PartEntry };
+  outputs: {
+    transport: PartEntry;
+    transport_barycentric: PartEntry;
+    transport_summary: PartEntry;
+    element_transport: PartEntry;
+  };
 }
 
 /** Floor and ceiling of a model's element match by draw; null where the draw has no atoms. */
@@ -42,7 +49,7 @@ export function transportParams({ spec }: PlanDocument): string {
 export function transportStage(runs: Runs, samples: Samples) {
   const bounds = new OnceCache<BoundsReceipt['bounds']>(256, () => 1);
   return {
-    /** Solves pair `item` and writes plan rows, summary and element plan. */
+    /** Solves pair `item` and writes plan rows, images, summary and element plan. */
     async transport({ run, item, argument: basis }: ItemTask, work: Work): Promise<Tally> {
       const plan = await runs.plan(run);
       const store = runs.store(run);
@@ -63,13 +70,15 @@ export function transportStage(runs: Runs, samples: Samples) {
         ),
       );
       const rows: TransportRow[] = [];
+      const images: TransportBarycentric[] = [];
       const summaries: TransportSummaryRow[] = [];
       const elements = new Map<string, ElementTransportRow>();
       for (const { design, draw, number } of drawsOf(plan.spec)) {
         const [from, to] = await solver.samplesOf(design, number);
         if (from.rows.length === 0) continue; // too few structures for two disjoint sides
-        const solved = await solver.solve('coordinates', design, from, to);
+        const solved = await solver.solve(design, draw, from, to);
         rows.push(...planRows(solved, number, from, to));
+        if (solved.barycentric) images.push(imagesOf(solved.barycentric, number, from));
         const limits = ofModels.map((model) => model[draw]).filter((limit) => limit !== null);
         const floor = limits.length === 0 ? null : Math.max(...limits.map((limit) => limit.floor));
         const ceiling = limits.length === 0 ? null : Math.min(...limits.map((limit) => limit.ceiling));
@@ -90,6 +99,7 @@ export function transportStage(runs: Runs, samples: Samples) {
           p.source_element - q.source_element ||
           p.target_element - q.target_element,
       );
+      const joined = joinImages(images);
       const put = (table: keys.PairTable, bytes: Uint8Array, count: number) =>
         runs.putPart(run, (sha) => keys.pairPart(table, place, sha), bytes, count, work);
       const outputs = {
@@ -98,6 +108,13 @@ export function transportStage(runs: Runs, samples: Samples) {
           (sha) => keys.pairRowsPart('transport', place, 0, sha),
           await transportTable.encode(rows),
           rows.length,
+          work,
+        ),
+        transport_barycentric: await runs.putPart(
+          run,
+          (sha) => keys.pairRowsPart('transport_barycentric', place, 0, sha),
+          encodeTransportBarycentric(joined),
+          joined.draws.length,
           work,
         ),
         transport_summary: await put(
@@ -189,9 +206,10 @@ class PairSolver {
     return this.same(request, number);
   }
 
-  /** The plan of the spec's solver between two samples. */
-  async solve(space: 'coordinates', design: TransportDesign, from: Sample, to: Sample): Promise<SolvedPair> {
-    const task = { ...(await this.clouds(space, from, to)), options: this.options(design, from, to) };
+  /** The plan of the spec's solver between the coordinates of two samples; the first draw of a design has images. */
+  async solve(design: TransportDesign, draw: number, from: Sample, to: Sample): Promise<SolvedPair> {
+    const options = { ...this.options(design, from, to), barycentric: draw === 0 };
+    const task = { ...(await this.clouds('coordinates', from, to)), options };
     return this.runs.deps.compute.call('solvePair', task, { signal: this.work.signal });
   }
 
@@ -279,34 +297,4 @@ class PairSolver {
   private async anchors({ anchor_vectors }: ModelParts): Promise<Float32Array> {
     return decodeAnchorVectors(await this.runs.store(this.run).get(anchor_vectors.key, this.work)).vectors;
   }
-}
-
-/** The arcs of a plan by the names of their atoms. */
-function planRows({ plan }: SolvedPair, draw: number, from: Sample, to: Sample): TransportRow[] {
-  const { source, sink, mass, cost } = plan;
-  return Array.from(mass, (moved, arc) => ({
-    draw,
-    source_material_id: from.rows[source[arc]].materialId,
-    source_atom_index: from.rows[source[arc]].atomIndex,
-    target_material_id: to.rows[sink[arc]].materialId,
-    target_atom_index: to.rows[sink[arc]].atomIndex,
-    mass: moved,
-    cost: cost[arc],
-  }));
-}
-
-/** Adds a draw's element plan to the mean over draws. */
-function addElements(
-  rows: Map<string, ElementTransportRow>,
-  { elements }: SolvedPair,
-  names: Pick<ElementTransportRow, 'model_a' | 'model_b' | 'design'>,
-  draws: number,
-): void {
-  elements.mass.forEach((moved, i) => {
-    const [source_element, target_element] = [elements.sourceElement[i], elements.targetElement[i]];
-    const cell = `${names.design} ${source_element} ${target_element}`;
-    const row = rows.get(cell) ?? { ...names, source_element, target_element, mass: 0 };
-    row.mass += moved / draws;
-    rows.set(cell, row);
-  });
 }

@@ -37,7 +37,9 @@ export async function publishLeaves(store: ObjectStore, run: RunManifest, option
     for (const model of replacedModels(gone, published)) {
       gone.push(...(await derivedFrom(store, run.snapshot, model, leaves, options)));
     }
-    await retireManifests(store, nodes, new Set(gone), options);
+    // What only they listed would be a stranger in a leaf that this run shares with them.
+    const orphans = await retireManifests(store, nodes, new Set(gone), options);
+    gone.push(...orphans.filter((key) => leaves.has(keys.leafOf(key)) && !gone.includes(key)));
     // Embeddings last: while one is there, a repetition after a crash still sees that the model was replaced.
     const order = gone.sort((a, b) => Number(a.startsWith('embeddings/')) - Number(b.startsWith('embeddings/')));
     const marks = new Set(order.filter((key) => !key.includes('~')).map((key) => keys.successMark(keys.leafOf(key))));
@@ -138,13 +140,16 @@ function collectKeys(value: unknown, into: Set<string>): void {
   }
 }
 
-/** Removes the manifests that list what is about to go, pointers to them first: what a manifest says is true while it is there. */
+/**
+ * Removes the manifests that list what is about to go, pointers to them first: what a manifest says is true while it is there.
+ * @returns objects that no manifest lists any longer
+ */
 async function retireManifests(
   store: ObjectStore,
   nodes: Map<string, { digest: string; listed: Set<string> }>,
   gone: ReadonlySet<string>,
   options: StoreOptions,
-): Promise<void> {
+): Promise<string[]> {
   const doomed = new Set<string>();
   for (let before = -1; before !== doomed.size;) {
     before = doomed.size;
@@ -152,7 +157,7 @@ async function retireManifests(
       if ([...listed].some((item) => gone.has(item) || doomed.has(item))) doomed.add(key);
     }
   }
-  if (doomed.size === 0) return;
+  if (doomed.size === 0) return [];
   const digests = new Set([...doomed].map((key) => nodes.get(key)?.digest));
   await updateCatalog(
     store,
@@ -167,4 +172,7 @@ async function retireManifests(
     options,
   );
   await store.delete([...doomed], options);
+  const kept = new Set([...nodes].flatMap(([key, { listed }]) => (doomed.has(key) ? [] : [...listed])));
+  const retired = new Set([...doomed].flatMap((key) => [...(nodes.get(key)?.listed ?? [])]));
+  return [...retired].filter((key) => !kept.has(key) && !doomed.has(key));
 }

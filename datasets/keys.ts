@@ -154,7 +154,7 @@ export const structureVectorsPart = (snapshot: string, basis: string, model: str
 /** Tables with one file a pair in one folder; both models are columns. */
 export type PairTable = 'similarity' | 'transport_summary' | 'element_transport';
 /** Tables with one folder a pair; the models are partition folders and no columns. */
-export type PairRowsTable = 'similarity_rows' | 'transport';
+export type PairRowsTable = 'similarity_rows' | 'transport' | 'transport_barycentric';
 
 /** What a pair's result depends on: where it lies. `params` is the digest of the parameters. */
 export interface PairPlace {
@@ -228,6 +228,7 @@ export const derivedFolders = (snapshot: string) =>
     'similarity',
     'similarity_rows',
     'transport',
+    'transport_barycentric',
     'transport_summary',
     'element_transport',
     'anchor_quality',

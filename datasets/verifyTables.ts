@@ -6,6 +6,8 @@ import { decodeEmbeddings } from './tables/embeddings.js';
 import { ROW_TABLES } from './tables/schemas.js';
 import { decodeStructureVectors } from './tables/structureVectors.js';
 import { decodeStructures } from './tables/structures.js';
+import { decodeTransportBarycentric } from './tables/transportBarycentric.js';
+import { ALL_MODELS } from './keys.js';
 import type { CheckList } from './verify.js';
 
 interface Part {
@@ -13,6 +15,26 @@ interface Part {
   key: string;
   rows: number;
 }
+
+/** Columns and folders that name a model. */
+const MODEL_COLUMNS = ['model', 'model_a', 'model_b'];
+
+/** Row tables that refer to structures or atoms: prefix of the columns, and the column or folder that names the model. */
+const REFERENCES: Readonly<Record<string, [prefix: string, model: string][]>> = {
+  similarity_rows: [
+    ['', 'model_a'],
+    ['', 'model_b'],
+  ],
+  transport: [
+    ['source_', 'model_a'],
+    ['target_', 'model_b'],
+  ],
+  atypical: [['', 'model']],
+  analogies: [
+    ['source_', 'model'],
+    ['target_', 'model'],
+  ],
+};
 
 /** The structures of a snapshot: position and size by id. */
 type StructureIndex = Map<string, { index: number; atoms: number }>;
@@ -101,13 +123,20 @@ export class TableChecks {
         );
         return count;
       }
+      case 'transport_barycentric': {
+        const { draws, materialIds, atomIndices, dim } = decodeTransportBarycentric(bytes);
+        const rows = materialIds.map((material_id, row) => ({ material_id, atom_index: atomIndices[row] }));
+        this.references(part, rows, '', 'model_a');
+        if (draws.length > 0) this.components(part, dim);
+        return draws.length;
+      }
       default: {
         const table = ROW_TABLES[part.table];
         if (!table) return undefined;
         const { rows } = await table.decode(bytes);
+        this.models(part, rows);
         if (part.table === 'anchors') this.anchors(part, rows);
-        if (part.table === 'similarity_rows') this.references(part, rows, ['', 'model_a'], ['', 'model_b']);
-        if (part.table === 'transport') this.references(part, rows, ['source_', 'model_a'], ['target_', 'model_b']);
+        for (const [prefix, model] of REFERENCES[part.table] ?? []) this.references(part, rows, prefix, model);
         return rows.length;
       }
     }
@@ -135,6 +164,11 @@ export class TableChecks {
     const leaf = this.derived.get(name) ?? { table: part.table, model, snapshot, flags: new Set<number>(), dim };
     this.derived.set(name, leaf);
     this.cover(part, leaf, ids, dim, sizes);
+    this.components(part, dim);
+  }
+
+  private components(part: Part, dim: number): void {
+    const { basis } = partitions(part.key);
     const anchors = this.bases.get(basis);
     this.list.add(
       'vectors have the dimension of their basis',
@@ -188,27 +222,42 @@ export class TableChecks {
     });
   }
 
-  /** Rows of pairs point at atoms that the models have embedded. */
-  private references(
-    part: Part,
-    rows: readonly Record<string, unknown>[],
-    ...sides: [prefix: string, model: string][]
-  ): void {
+  /** Models that rows or folders name have embedded the snapshot. */
+  private models({ table, key }: Part, rows: readonly Record<string, unknown>[]): void {
+    const { snapshot, ...folders } = partitions(key);
+    if (table === 'quarantine' || snapshot === undefined) return; // who embedded nothing is named there
+    const named = new Set(
+      MODEL_COLUMNS.flatMap((column) => [folders[column], ...rows.map((row) => row[column] as string | undefined)]),
+    );
+    for (const model of named) {
+      if (model === undefined || (table === 'atypical' && model === ALL_MODELS)) continue;
+      this.list.add(
+        'tables name embedded models',
+        this.embedded.has(`${snapshot}/${model}`) ? undefined : `'${key}': '${model}' embedded nothing of ${snapshot}`,
+      );
+    }
+  }
+
+  /**
+   * Rows point at structures, or at atoms of structures, that a model has embedded.
+   * @param prefix of the columns material_id and atom_index, where the table has one and it is not null
+   * @param of column or folder that names the model
+   */
+  private references(part: Part, rows: readonly Record<string, unknown>[], prefix: string, of: string): void {
     const place = partitions(part.key);
     const index = this.snapshots.get(place.snapshot);
-    for (const [prefix, side] of sides) {
-      const model = place[side];
-      const covered = this.embedded.get(`${place.snapshot}/${model}`);
-      for (const row of rows) {
-        const id = row[`${prefix}material_id`] as string;
-        const atom = row[`${prefix}atom_index`] as number;
-        const structure = index?.get(id);
-        const sound = structure && atom >= 0 && atom < structure.atoms && covered?.flags.has(structure.index);
-        this.list.add(
-          `${part.table} refer to atoms of both models`,
-          sound ? undefined : `'${part.key}': '${id}:${atom}' is no embedded atom of '${model}'`,
-        );
-      }
+    for (const row of rows) {
+      const model = place[of] ?? (row[of] as string);
+      const id = row[`${prefix}material_id`] as string;
+      const atom = (row[`${prefix}atom_index`] ?? 0) as number;
+      const structure = index?.get(id);
+      const covered =
+        model === ALL_MODELS || this.embedded.get(`${place.snapshot}/${model}`)?.flags.has(structure?.index ?? -1);
+      const sound = structure && atom >= 0 && atom < structure.atoms && covered;
+      this.list.add(
+        `${part.table} refer to embedded atoms`,
+        sound ? undefined : `'${part.key}': '${id}:${atom}' is no embedded atom of '${model}'`,
+      );
     }
   }
 }

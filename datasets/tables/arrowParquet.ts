@@ -46,6 +46,7 @@ export interface Utf8Column {
 export type ArrowColumn =
   | Utf8Column
   | { kind: 'int32'; values: Int32Array }
+  | { kind: 'float32'; values: Float32Array }
   | { kind: 'float32[]'; size: number; values: Float32Array }
   | { kind: 'float64[]'; size: number; values: Float64Array }
   | { kind: 'list<int32>'; offsets: Int32Array; values: Int32Array }
@@ -213,6 +214,7 @@ function toArrow(column: ArrowColumn, length: number): Data {
     case 'utf8':
       return makeData({ type: new Utf8(), ...rows, valueOffsets: column.offsets, data: column.bytes });
     case 'int32':
+    case 'float32':
       return flat(column.values);
     case 'float32[]':
     case 'float64[]': {
@@ -241,6 +243,7 @@ function flat(values: Numbers): Data<Int32 | Float32 | Float64> {
 const ARROW_TYPE = {
   utf8: /^Utf8$/,
   int32: /^Int32$/,
+  float32: /^Float32$/,
   'float32[]': /^FixedSizeList\[\d+\]<Float32>$/,
   'float64[]': /^FixedSizeList\[\d+\]<Float64>$/,
   'list<int32>': /^List<Int32>$/,
@@ -259,6 +262,8 @@ function fromArrow(kind: ArrowColumn['kind'], type: DataType, chunks: readonly D
     }
     case 'int32':
       return { kind, values: join(fixedSpans(chunks, 1), (chunk) => chunk.values as Int32Array, Int32Array) };
+    case 'float32':
+      return { kind, values: join(fixedSpans(chunks, 1), (chunk) => chunk.values as Float32Array, Float32Array) };
     case 'float32[]': {
       const size = (type as FixedSizeList).listSize;
       const values = join(fixedSpans(chunks, size), (chunk) => childValues(chunk) as Float32Array, Float32Array);

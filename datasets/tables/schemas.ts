@@ -120,6 +120,20 @@ export const TABLE_SCHEMAS: Readonly<Record<string, TableSchema>> = {
   similarity: rowSchema('similarity', 'How alike two models are.', pair),
   similarity_rows: rowSchema('similarity_rows', 'The atoms behind every similarity.', [...pair, 'model_a', 'model_b']),
   transport: rowSchema('transport', 'Optimal-transport plans between two models.', [...pair, 'model_a', 'model_b']),
+  transport_barycentric: {
+    description: 'Where the first plan of each design sends atoms of model_a, at most 500 of them.',
+    partitions: [...pair, 'model_a', 'model_b'],
+    columns: {
+      draw: { type: 'int32', description: 'Number of the plan, as in transport_summary, which says its design.' },
+      material_id: materialId,
+      atom_index: atomIndex,
+      image: {
+        type: 'fixed_size_list<float32>',
+        description: 'Mean coordinates in model_b of the atoms that the plan sends this one to, weighted by mass.',
+      },
+      residual: { type: 'float32', description: "Distance of the image from the atom's own coordinates in model_a." },
+    },
+  },
   transport_summary: rowSchema('transport_summary', 'Costs and certificates of the plans.', pair),
   element_transport: rowSchema('element_transport', 'Plans summed over elements.', pair),
   anchor_quality: rowSchema('anchor_quality', 'How well the anchors cover the data.', pair),

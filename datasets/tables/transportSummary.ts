@@ -26,11 +26,17 @@ export const transportSummaryTable = rowTable('transport_summary', {
   random_cost: column('double', 'Cost of a random pairing.'),
   alignment_ratio: column(
     'double?',
-    '(paired - cost) / (random - cost): 0 where no plan beats the pairing, 1 at chance; null without a paired cost.',
+    '(paired - cost) / (random - cost): 0 where no plan beats the pairing, 1 at chance; null without a paired cost, or where all plans cost the same.',
   ),
-  identity_mass: column('double?', 'Mass that stays on its own atom; null where the two sides are other atoms.'),
+  identity_mass: column(
+    'double?',
+    'Mass that stays on its own atom, points that coincide exchanged at random; null where the two sides are other atoms.',
+  ),
   identity_chance: column('double?', 'What the independent coupling would leave there.'),
-  element_match_mass: column('double', 'Mass moved between atoms of one element.'),
+  element_match_mass: column(
+    'double',
+    'Mass moved between atoms of one element, points that coincide exchanged at random.',
+  ),
   element_match_chance: column('double', 'The same under the independent coupling.'),
   element_match_floor: column(
     'double?',

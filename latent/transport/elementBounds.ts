@@ -1,6 +1,7 @@
 import { matrix, type Matrix } from '../matrix.js';
 import { euclideanCost } from './cost.js';
 import { exactTransport } from './exact.js';
+import { elementMatch, elementPlan, placesOf, type PlanSide, type SparsePlan } from './planFigures.js';
 
 /** What element-match mass a model's own space allows, to hold that of a pair against. */
 export interface ElementBounds {
@@ -24,24 +25,25 @@ export async function elementBounds(
   anchorElements: Int32Array,
   centred: boolean,
 ): Promise<ElementBounds> {
+  const source = { elements: sourceElements, places: placesOf(x) };
   const self = await exactTransport(await euclideanCost(x, y));
   // All atoms of an element are one point of the one-hot cloud: a sink with their number as its weight.
   const counts = new Map<number, number>();
   for (const element of sinkElements) counts.set(element, (counts.get(element) ?? 0) + x.rows);
   const elements = Int32Array.from(counts.keys()).sort();
-  const composition = await exactTransport(
-    await euclideanCost(x, oneHotCoordinates(elements, anchorElements, centred)),
-    {
-      sourceWeights: new Float64Array(x.rows).fill(y.rows),
-      sinkWeights: Float64Array.from(elements, (element) => counts.get(element)!),
-    },
-  );
-  const matched = ({ source, sink, mass }: typeof self, sinks: Int32Array) =>
-    Math.min(
-      1, // masses round
-      mass.reduce((sum, moved, arc) => sum + (sourceElements[source[arc]] === sinks[sink[arc]] ? moved : 0), 0),
-    );
-  return { floor: matched(composition, elements), ceiling: matched(self, sinkElements) };
+  const oneHot = oneHotCoordinates(elements, anchorElements, centred);
+  const weights = Float64Array.from(elements, (element) => counts.get(element)!);
+  const composition = await exactTransport(await euclideanCost(x, oneHot), {
+    sourceWeights: new Float64Array(x.rows).fill(y.rows),
+    sinkWeights: weights,
+  });
+  const matched = (plan: SparsePlan, sink: PlanSide) =>
+    Math.min(1, elementMatch(elementPlan(plan, source, sink), source, sink).mass); // masses round
+  return {
+    // Elements without an anchor are one point as well.
+    floor: matched(composition, { elements, places: placesOf(oneHot), weights }),
+    ceiling: matched(self, { elements: sinkElements, places: placesOf(y) }),
+  };
 }
 
 /**

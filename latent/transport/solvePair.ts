@@ -6,10 +6,14 @@ import { entropicGromov, relativeDistances } from './gromov.js';
 import { multiscaleTransport } from './multiscale.js';
 import {
   alignmentRatio,
+  barycentricMap,
   elementMatch,
   elementPlan,
   identityMass,
+  placesOf,
+  type BarycentricMap,
   type ElementPlan,
+  type PlanSide,
   type SparsePlan,
 } from './planFigures.js';
 import { debiased, sinkhorn } from './sinkhorn.js';
@@ -46,12 +50,16 @@ export interface SolvePairOptions {
   maxIterations?: number;
   /** Entropic plans are dense: arcs with less than this share of a row's weight are left out of `plan`, their mass counted. Default 1e-2. */
   keepShare?: number;
+  /** Whether the image of the sources is wanted. */
+  barycentric?: boolean;
 }
 
 /** One draw of one pair. `null` where a figure has no meaning. Plain data: it crosses threads as it is. */
 export interface SolvedPair {
   plan: SparsePlan & { cost: Float64Array };
   elements: ElementPlan;
+  /** The image of the sources under the whole plan, and its distance from each of them [n]; null unless asked for. */
+  barycentric: (BarycentricMap & { residual: Float64Array }) | null;
   summary: PlanSummary;
 }
 
@@ -109,7 +117,7 @@ interface Solved extends SparsePlan {
  * @throws RangeError on empty or non-finite input, unequal columns, a `same` design with unequal rows
  */
 export async function solvePair(x: Matrix, y: Matrix, options: SolvePairOptions): Promise<SolvedPair> {
-  const { design, sourceElements, sinkElements, solver = 'exact', keepShare = 1e-2 } = options;
+  const { design, solver = 'exact', keepShare = 1e-2 } = options;
   checkFinite(x, 'x');
   checkFinite(y, 'y');
   if (x.rows === 0 || y.rows === 0)
@@ -127,15 +135,18 @@ export async function solvePair(x: Matrix, y: Matrix, options: SolvePairOptions)
   }
   const entropic = solved.epsilon !== null;
   const { plan, dropped } = pruned(solved, entropic ? keepShare / x.rows : 0);
+  const sides = sidesOf(x, y, options);
+  const elements = elementPlan(solved, ...sides);
   return {
     plan,
-    elements: elementPlan(solved, sourceElements, sinkElements),
+    elements,
+    barycentric: options.barycentric ? imageOf(solved, x, y, sides[0].places) : null,
     summary: {
       solver,
       cost: solved.cost,
       dual: solved.dual,
       gap: solved.gap,
-      ...figuresOf(solved, options, paired, await cost.mean()),
+      ...figuresOf(solved, elements, sides, paired, await cost.mean()),
       mass: solved.total,
       dropped_mass: dropped,
       marginal_residual: solved.marginalResidual,
@@ -153,7 +164,7 @@ export async function solvePair(x: Matrix, y: Matrix, options: SolvePairOptions)
  * distances, those of each space in units of their mean.
  */
 export async function gromovPair(x: Matrix, y: Matrix, options: SolvePairOptions): Promise<SolvedPair> {
-  const { design, sourceElements, sinkElements, epsilon = 0.05, keepShare = 1e-2, maxIterations = 200 } = options;
+  const { design, epsilon = 0.05, keepShare = 1e-2, maxIterations = 200 } = options;
   checkFinite(x, 'x');
   checkFinite(y, 'y');
   const [d, e] = [await relativeDistances(x), await relativeDistances(y)];
@@ -169,15 +180,18 @@ export async function gromovPair(x: Matrix, y: Matrix, options: SolvePairOptions
   };
   const { plan, dropped } = pruned(whole, keepShare / n);
   const paired = design === 'same' ? solved.pairedLoss : null;
+  const sides = sidesOf(x, y, options);
+  const elements = elementPlan(whole, ...sides);
   return {
     plan,
-    elements: elementPlan(whole, sourceElements, sinkElements),
+    elements,
+    barycentric: null, // the two spaces have nothing in common to measure the image by
     summary: {
       solver: 'gromov',
       cost: solved.loss,
       dual: null,
       gap: null,
-      ...figuresOf({ ...whole, cost: solved.loss }, options, paired, solved.independentLoss),
+      ...figuresOf({ ...whole, cost: solved.loss }, elements, sides, paired, solved.independentLoss),
       mass: 1,
       dropped_mass: dropped,
       marginal_residual: solved.marginalResidual,
@@ -231,27 +245,43 @@ async function solveBy(solver: TransportSolver, cost: LazyCost, options: SolvePa
   return { ...plan, divergence, converged: plan.converged && converged };
 }
 
+/** What is known of the rows of both clouds. */
+function sidesOf(x: Matrix, y: Matrix, { sourceElements, sinkElements }: SolvePairOptions) {
+  const source = { elements: sourceElements, places: placesOf(x) };
+  const sink = { elements: sinkElements, places: placesOf(y) };
+  return [source, sink] as const;
+}
+
 /** Figures that a plan's arcs give. */
 function figuresOf(
   plan: SparsePlan & { cost: number },
-  { design, sourceElements, sinkElements }: SolvePairOptions,
+  elements: ElementPlan,
+  [source, sink]: readonly [PlanSide, PlanSide],
   paired: number | null,
   random: number,
 ) {
   const { n, m } = plan;
-  const rows = Int32Array.from({ length: Math.max(n, m) }, (_, at) => at);
-  const match = elementMatch(plan, sourceElements, sinkElements);
+  const match = elementMatch(elements, source, sink);
   return {
     n,
     m,
     paired_cost: paired,
     random_cost: random,
     alignment_ratio: paired === null ? null : alignmentRatio(paired, plan.cost, random),
-    identity_mass: design === 'same' ? identityMass(plan, rows.subarray(0, n), rows.subarray(0, m)) : null,
-    identity_chance: design === 'same' ? 1 / n : null,
+    identity_mass: paired === null ? null : identityMass(plan, source.places, sink.places),
+    identity_chance: paired === null ? null : 1 / n,
     element_match_mass: match.mass,
     element_match_chance: match.chance,
   };
+}
+
+/** The image of the rows of x, with its distance from each. */
+function imageOf(plan: SparsePlan, x: Matrix, y: Matrix, places: Int32Array) {
+  const image = barycentricMap(plan, y, places);
+  const residual = Float64Array.from({ length: x.rows }, (_, row) =>
+    Math.sqrt(squaredDistance(x, row, image.map, row)),
+  );
+  return { ...image, residual };
 }
 
 /** A plan without the arcs that carry less than `least`, and the mass of those. */

@@ -2,6 +2,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { PlanSummary, RunRef } from '../../activities/documents.js';
 import { readSettings } from '../../config/settings.js';
 import { elementTransportTable, type ElementTransportRow } from '../../datasets/tables/elementTransport.js';
+import { decodeCoordinates } from '../../datasets/tables/coordinates.js';
+import { decodeTransportBarycentric, type TransportBarycentric } from '../../datasets/tables/transportBarycentric.js';
 import { transportTable, type TransportRow } from '../../datasets/tables/transport.js';
 import { transportSummaryTable, type TransportSummaryRow } from '../../datasets/tables/transportSummary.js';
 import { bundledStructures } from '../../structures/bundled/bundled.js';
@@ -21,15 +23,15 @@ describeShared('the transport stage', () => {
   let rows: TransportRow[];
   let summaries: TransportSummaryRow[];
   let elements: ElementTransportRow[];
+  let images: TransportBarycentric;
 
-  const only = async <R>(
-    prefix: string,
-    table: { decode(bytes: Uint8Array): Promise<{ rows: R[] }> },
-  ): Promise<R[]> => {
+  const onlyPart = async (prefix: string): Promise<Uint8Array> => {
     const keys = (await place.keys(prefix)).filter((key) => key.endsWith('.parquet'));
     expect(keys).toHaveLength(1);
-    return (await table.decode(await place.store.get(keys[0]))).rows;
+    return place.store.get(keys[0]);
   };
+  const only = async <R>(prefix: string, table: { decode(bytes: Uint8Array): Promise<{ rows: R[] }> }): Promise<R[]> =>
+    (await table.decode(await onlyPart(prefix))).rows;
   const solve = () => place.stages.transport({ run, model: null, item: 0, argument: basis }, place.work());
 
   beforeAll(async () => {
@@ -49,6 +51,7 @@ describeShared('the transport stage', () => {
     rows = await only('transport/', transportTable);
     summaries = await only('transport_summary/', transportSummaryTable);
     elements = await only('element_transport/', elementTransportTable);
+    images = decodeTransportBarycentric(await onlyPart('transport_barycentric/'));
   });
   afterAll(async () => {
     await place.close();
@@ -111,6 +114,40 @@ describeShared('the transport stage', () => {
       }
     }
     for (const [source, target] of sides.values()) expect(source).toBeCloseTo(target, 12);
+  });
+
+  test('publishes where the first plan of each design sends the atoms: plan times coordinates over mass', async () => {
+    const coordinates = new Map<string, Map<string, Float32Array>>();
+    for (const model of summary.models) {
+      const atoms = new Map<string, Float32Array>();
+      for (const key of await place.keys('coordinates/')) {
+        if (!key.includes(`model=${model}/`) || !key.endsWith('.parquet')) continue;
+        const { materialIds, offsets, vectors, dim } = decodeCoordinates(await place.store.get(key));
+        materialIds.forEach((id, s) => {
+          for (let row = offsets[s]; row < offsets[s + 1]; row++)
+            atoms.set(`${id}:${row - offsets[s]}`, vectors.subarray(row * dim, (row + 1) * dim));
+        });
+      }
+      coordinates.set(model, atoms);
+    }
+    const [from, to] = summary.models.map((model) => coordinates.get(model)!);
+    expect(new Set(images.draws)).toEqual(new Set([0, 2]));
+    images.draws.forEach((draw, row) => {
+      const name = `${images.materialIds[row]}:${images.atomIndices[row]}`;
+      const image = new Float64Array(images.dim);
+      let mass = 0;
+      for (const arc of rows) {
+        if (arc.draw !== draw || `${arc.source_material_id}:${arc.source_atom_index}` !== name) continue;
+        mass += arc.mass;
+        const target = to.get(`${arc.target_material_id}:${arc.target_atom_index}`)!;
+        target.forEach((value, c) => (image[c] += arc.mass * value));
+      }
+      const published = images.images.subarray(row * images.dim, (row + 1) * images.dim);
+      image.forEach((value, c) => expect(published[c]).toBeCloseTo(value / mass, 6));
+      const residual = Math.hypot(...from.get(name)!.map((value, c) => value - image[c] / mass));
+      expect(images.residuals[row]).toBeCloseTo(residual, 5);
+    });
+    expect(images.draws).toHaveLength(summaries[0].n + summaries[2].n);
   });
 
   test('is reused, and runs again to the same bytes from gathered vectors or without', async () => {

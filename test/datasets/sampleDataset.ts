@@ -18,6 +18,9 @@ import { similarityTable } from '../../datasets/tables/similarity.js';
 import { similarityRowsTable } from '../../datasets/tables/similarityRows.js';
 import { encodeStructureVectors } from '../../datasets/tables/structureVectors.js';
 import { encodeStructures, type StructureRow } from '../../datasets/tables/structures.js';
+import { analogiesTable } from '../../datasets/tables/analogies.js';
+import { atypicalTable } from '../../datasets/tables/atypical.js';
+import { encodeTransportBarycentric } from '../../datasets/tables/transportBarycentric.js';
 import { transportTable } from '../../datasets/tables/transport.js';
 import { transportSummaryTable } from '../../datasets/tables/transportSummary.js';
 
@@ -118,6 +121,42 @@ export async function writeSample(
     const vectors = encodeAnchorVectors({ vectors: numbers(seed + model.charCodeAt(model.length - 1), 15), dim: 5 });
     await write('anchor_vectors', (sha) => keys.anchorVectors(basis, model, sha), vectors, 3);
   }
+  const place = { snapshot: SNAPSHOT, basis, params: PARAMS };
+  for (const model of [...models, keys.ALL_MODELS]) {
+    const scores = {
+      disagreement: null,
+      disagreement_percentile: null,
+      novelty: seed,
+      novelty_percentile: 0.5,
+      anchor_cosine: null,
+      anchor_percentile: null,
+    };
+    const atypical = [
+      { level: 'structure', material_id: 'mp-1', atom_index: null, atomic_number: null, ...scores },
+      { level: 'atom', material_id: 'é-3', atom_index: 3, atomic_number: 17, ...scores },
+    ];
+    const bytes = await atypicalTable.encode(atypical);
+    await write('atypical', (sha) => keys.atypicalPart(place, model, 0, sha), bytes, 2);
+    if (model === keys.ALL_MODELS) continue;
+    const analogy = {
+      model,
+      analogy: 'NaCl + 1/2 (K - Na) -> KCl',
+      source_material_id: 'mp-1',
+      target_material_id: 'mp-2',
+      from_element: 11,
+      to_element: 19,
+      share: 0.5,
+      space_group: 225,
+      rank: seed,
+      rank_no_change: 2,
+      rank_composition: 1,
+      rank_one_hot: 1,
+      relative_error: null,
+      candidates: 4,
+    };
+    const analogies = await analogiesTable.encode([analogy]);
+    await write('analogies', (sha) => keys.diagnosticPart('analogies', place, [model], sha), analogies, 1);
+  }
   for (const [i, modelA] of models.entries()) {
     for (const modelB of models.slice(i + 1)) {
       const pair = { snapshot: SNAPSHOT, basis, params: PARAMS, modelA, modelB };
@@ -170,6 +209,16 @@ export async function writeSample(
         await transportTable.encode(plan),
         2,
       );
+      const images = encodeTransportBarycentric({
+        draws: Int32Array.of(0, 0),
+        materialIds: drawn.map(({ material_id }) => material_id),
+        atomIndices: Int32Array.from(drawn, ({ atom_index }) => atom_index),
+        images: numbers(seed, 6),
+        dim: 3,
+        residuals: Float32Array.of(0.5, seed),
+      });
+      const imagesPart = (sha: string) => keys.pairRowsPart('transport_barycentric', pair, 0, sha);
+      await write('transport_barycentric', imagesPart, images, 2);
       const summary = [
         {
           ...names,

@@ -320,6 +320,7 @@ test('every table of the public contract has its columns', () => {
     similarity: 'model_a model_b space metric stratum value low high n draws seed null null_mean calibrated p_value',
     similarity_rows: 'draw material_id atom_index',
     transport: 'draw source_material_id source_atom_index target_material_id target_atom_index mass cost',
+    transport_barycentric: 'draw material_id atom_index image residual',
     transport_summary:
       'model_a model_b draw design solver n m cost dual gap paired_cost random_cost alignment_ratio identity_mass element_match_mass dropped_mass seed',
     element_transport: 'model_a model_b source_element target_element mass',
@@ -331,7 +332,14 @@ test('every table of the public contract has its columns', () => {
   for (const { columns, partitions } of Object.values(TABLE_SCHEMAS)) {
     for (const partition of partitions) expect(columns).not.toHaveProperty(partition);
   }
-  const vectors = ['structures', 'embeddings', 'anchor_vectors', 'coordinates', 'structure_vectors'];
+  const vectors = [
+    'structures',
+    'embeddings',
+    'anchor_vectors',
+    'coordinates',
+    'structure_vectors',
+    'transport_barycentric',
+  ];
   const tables = Object.keys(TABLE_SCHEMAS).filter((table) => !vectors.includes(table));
   expect(Object.keys(ROW_TABLES).sort()).toEqual(tables.sort());
 });

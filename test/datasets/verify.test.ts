@@ -8,8 +8,12 @@ import type { PartEntry, RunContent } from '../../datasets/manifest.js';
 import { DryRunStore } from '../../datasets/store/dryRun.js';
 import { openStore } from '../../datasets/store/open.js';
 import type { ObjectStore } from '../../datasets/store/objectStore.js';
+import { analogiesTable } from '../../datasets/tables/analogies.js';
+import { atypicalTable } from '../../datasets/tables/atypical.js';
+import { elementTransportTable } from '../../datasets/tables/elementTransport.js';
 import { decodeEmbeddings, encodeEmbeddings } from '../../datasets/tables/embeddings.js';
 import { similarityRowsTable } from '../../datasets/tables/similarityRows.js';
+import { decodeTransportBarycentric, encodeTransportBarycentric } from '../../datasets/tables/transportBarycentric.js';
 import { sha256Hex } from '../../datasets/digest.js';
 import { verifyDataset, type Check } from '../../datasets/verify.js';
 import { SNAPSHOT, writeSample } from './sampleDataset.js';
@@ -52,8 +56,12 @@ test('a sound dataset passes every check, parts are counted as they are read', a
       "coordinates refer to structures",
       "vectors have the dimension of their basis",
       "structure_vectors refer to structures",
-      "similarity_rows refer to atoms of both models",
-      "transport refer to atoms of both models",
+      "tables name embedded models",
+      "similarity_rows refer to embedded atoms",
+      "transport refer to embedded atoms",
+      "transport_barycentric refer to embedded atoms",
+      "atypical refer to embedded atoms",
+      "analogies refer to embedded atoms",
       "coordinates cover exactly the embedded structures",
       "structure_vectors cover exactly the embedded structures",
       "leaves hold nothing else",
@@ -172,10 +180,47 @@ describe('tables that do not belong together are found, though every digest is r
       }),
     ],
     'a row of a pair that no model embedded': [
-      'similarity_rows refer to atoms of both models',
+      'similarity_rows refer to embedded atoms',
       withPart('similarity_rows', async () => {
         const rows = [{ draw: 0, material_id: 'mp-1', atom_index: 2, place: 0 }];
         return { bytes: await similarityRowsTable.encode(rows), rows: 1 };
+      }),
+    ],
+    'an image of an atom that is not in its structure': [
+      'transport_barycentric refer to embedded atoms',
+      withPart('transport_barycentric', (bytes) => {
+        const rows = decodeTransportBarycentric(bytes);
+        const changed = encodeTransportBarycentric({ ...rows, atomIndices: Int32Array.of(1, 4) });
+        return Promise.resolve({ bytes: changed, rows: 2 });
+      }),
+    ],
+    'an image in another basis': [
+      'vectors have the dimension of their basis',
+      withPart('transport_barycentric', (bytes) => {
+        const rows = decodeTransportBarycentric(bytes);
+        const changed = encodeTransportBarycentric({ ...rows, images: new Float32Array(4), dim: 2 });
+        return Promise.resolve({ bytes: changed, rows: 2 });
+      }),
+    ],
+    'a score of a structure that is not in the snapshot': [
+      'atypical refer to embedded atoms',
+      withPart('atypical', async (bytes) => {
+        const { rows } = await atypicalTable.decode(bytes);
+        return { bytes: await atypicalTable.encode([{ ...rows[0], material_id: 'mp-77' }, rows[1]]), rows: 2 };
+      }),
+    ],
+    'an analogy whose target is not in the snapshot': [
+      'analogies refer to embedded atoms',
+      withPart('analogies', async (bytes) => {
+        const { rows } = await analogiesTable.decode(bytes);
+        return { bytes: await analogiesTable.encode([{ ...rows[0], target_material_id: 'mp-77' }]), rows: 1 };
+      }),
+    ],
+    'a row of a model that embedded nothing': [
+      'tables name embedded models',
+      withPart('element_transport', async (bytes) => {
+        const { rows } = await elementTransportTable.decode(bytes);
+        return { bytes: await elementTransportTable.encode([{ ...rows[0], model_b: 'model-z' }]), rows: 1 };
       }),
     ],
     'a wrong row count': [

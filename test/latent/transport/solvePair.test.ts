@@ -96,7 +96,7 @@ describe('one pair', () => {
     expect(summary.alignment_ratio).toBeCloseTo(0, 9);
   });
 
-  test('constant clouds: every plan costs the same, and the ratio is 0, not NaN', async () => {
+  test('constant clouds: every plan costs the same, so there is no ratio and no atom is found beyond chance', async () => {
     const [x, y] = [matrix(new Float64Array(20).fill(1), 10, 2), matrix(new Float64Array(20), 10, 2)];
     const { summary } = await solvePair(x, y, {
       design: 'same',
@@ -104,7 +104,8 @@ describe('one pair', () => {
       sinkElements: elements(10),
     });
     expect(summary.cost).toBeCloseTo(Math.SQRT2, 12);
-    expect(summary.alignment_ratio).toBe(0);
+    expect(summary.alignment_ratio).toBeNull();
+    expect(summary.identity_mass).toBeCloseTo(summary.identity_chance ?? NaN, 12);
   });
 
   test('disjoint samples have no pairing: those figures are null', async () => {
