@@ -46,10 +46,9 @@ export function basisStage(runs: Runs) {
       const { spec } = await runs.plan(run);
       const store = runs.store(run);
       const moments = await mergedMoments(runs, run, referenceModel(spec), work);
-      const projection = await runs.deps.compute.call(
-        'fitProjection',
-        { moments: await store.get(moments.key, work), center: spec.basis.center },
-        { signal: work.signal },
+      const task = { moments: await store.get(moments.key, work), center: spec.basis.center };
+      const projection = await refuseTooMany(() =>
+        runs.deps.compute.call('fitProjection', task, { signal: work.signal }),
       );
       const part = await runs.putPart(run, keys.basisWork, projection, 1, work);
       return {

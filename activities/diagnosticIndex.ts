@@ -38,6 +38,8 @@ export interface DiagnosticIndex {
 export interface IndexedRow extends AtomId {
   structure: number;
   atomicNumber: number;
+  /** Which of the orbits of its structure it was taken for: 0 for the first. */
+  rank: number;
 }
 
 /** Snapshots whose index a process keeps. */
@@ -92,9 +94,10 @@ export class DiagnosticIndices {
         seed,
         0,
       )
-        .map(({ materialId, atomIndex }) => {
+        .map(({ materialId, atomIndex, rank }) => {
           const structure = positions.get(materialId)!;
-          return { materialId, atomIndex, structure, atomicNumber: structures[structure].atomicNumbers[atomIndex] };
+          const atomicNumber = structures[structure].atomicNumbers[atomIndex];
+          return { materialId, atomIndex, structure, atomicNumber, rank };
         })
         .sort((a, b) => a.structure - b.structure || a.atomIndex - b.atomIndex);
     const { reference_sources: sources } = atypical;

@@ -43,6 +43,8 @@ export const diagnosticTasks = {
     embeddings: Float32Array;
     coordinates: Float32Array;
     atomicNumbers: Int32Array;
+    /** Rows of the sample, one a structure. */
+    firsts: Int32Array;
     /** [K, d] */
     anchors: Float32Array;
     /** [K] */
@@ -53,11 +55,20 @@ export const diagnosticTasks = {
     const moments = decodeMoments(task.moments);
     const embeddings = matrix(task.embeddings, n, moments.dim);
     const coordinates = matrix(task.coordinates, n, task.anchorElements.length);
-    const ofCoordinates = await momentsOf(task.coordinates, n, coordinates.columns);
+    // An element without an anchor is at the origin of a one-hot model's coordinates, and has no direction there.
+    const directed = Int32Array.from({ length: n }, (_, row) => row).filter((row) =>
+      coordinates.data.subarray(row * coordinates.columns, (row + 1) * coordinates.columns).some((z) => z !== 0),
+    );
+    const ofCoordinates =
+      directed.length === 0
+        ? null
+        : await momentsOf(takeRows(coordinates, directed).data, directed.length, coordinates.columns);
+    const { firsts, atomicNumbers } = task;
     return {
       spaces: {
-        embeddings: await figures(spaceDiagnostics(moments), embeddings, task.atomicNumbers),
-        coordinates: await figures(spaceDiagnostics(ofCoordinates), coordinates, task.atomicNumbers),
+        embeddings: await figures(spaceDiagnostics(moments), embeddings, firsts, atomicNumbers),
+        coordinates:
+          ofCoordinates && (await figures(spaceDiagnostics(ofCoordinates), coordinates, firsts, atomicNumbers)),
       },
       anchors: await qualities(task, embeddings),
     };
@@ -209,7 +220,7 @@ function energyDrift(changes: Float64Array, { replicates, seed }: DriftOptions) 
   ];
 }
 
-async function figures(space: SpaceDiagnostics, sample: Matrix, atomicNumbers: Int32Array) {
+async function figures(space: SpaceDiagnostics, sample: Matrix, firsts: Int32Array, atomicNumbers: Int32Array) {
   const k = HUB_NEIGHBOURS;
   return {
     dim: space.dim,
@@ -219,21 +230,13 @@ async function figures(space: SpaceDiagnostics, sample: Matrix, atomicNumbers: I
     effective_rank: space.effectiveRank,
     mean_norm: space.meanNorm,
     norm_deviation: space.normDeviation,
-    intrinsic_dimension: await dimensionOf(sample),
+    // Atoms of one crystal are near one another whatever the space is: together they would look like a line.
+    intrinsic_dimension: await twoNearestNeighbourDimension(takeRows(sample, firsts)),
     element_share: groupShare(sample, atomicNumbers),
     hubness:
       sample.rows >= k + 2 ? hubness(await nearestNeighbours(finiteFloat64(sample, 'sample'), k, 'euclidean')) : null,
     warning: warningOf(space),
   };
-}
-
-async function dimensionOf(sample: Matrix): Promise<number | null> {
-  try {
-    return await twoNearestNeighbourDimension(sample);
-  } catch (error) {
-    if (error instanceof RangeError && /needs 3/.test(error.message)) return null;
-    throw error;
-  }
 }
 
 /** What METHOD.md 3 and 8 warn of. */
@@ -316,10 +319,15 @@ function policies(
   );
   const ids = { materialIds: Array.from(order, String), atomIndices: new Int32Array(sample.rows) };
   const stratified = stratifiedAnchors([lowestRankedByElement(ids, atomicNumbers, k, seed)], k);
-  return [
+  const sets: [string, ArrayLike<number>][] = [
     ['random', order.slice(0, k)],
     ['element-stratified', stratified.map(({ row }) => row)],
-    ['kmeans++', kMeansPlusPlus(units, k, seed)],
-    ['farthest-point', farthestPoints(units, k)],
   ];
+  try {
+    sets.push(['kmeans++', kMeansPlusPlus(units, k, seed)], ['farthest-point', farthestPoints(units, k)]);
+  } catch (error) {
+    // Where fewer than k atoms differ in direction, there is no such set.
+    if (!(error instanceof RangeError && /distinct points/.test(error.message))) throw error;
+  }
+  return sets;
 }

@@ -71,7 +71,8 @@ export class Pools {
     if (!part) throw new Error(`activities: model ${model} is not pooled`);
     const { key } = part;
     const decode = async () => unpack(model, decodeArrays<Packed>(await store.get(key, work)));
-    return this.known.get(`${run.output}\n${key}`, decode, work.signal);
+    // One network under two ids is pooled once.
+    return this.known.get(`${run.output}\n${model}\n${key}`, decode, work.signal);
   }
 
   /** The object that holds it; undefined where the pool stage has not been there. */

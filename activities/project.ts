@@ -6,6 +6,7 @@ import { decodeAnchorVectors, encodeAnchorVectors } from '../datasets/tables/anc
 import { encodeCoordinates } from '../datasets/tables/coordinates.js';
 import { decodeEmbeddings } from '../datasets/tables/embeddings.js';
 import { encodeStructureVectors } from '../datasets/tables/structureVectors.js';
+import { ThreadTaskFailed } from '../threads/pool.js';
 import { tallyOf, type Tally, type ItemTask, type ModelParts, type PlanDocument, type RunRef } from './documents.js';
 import { embedReceipt, findEmbedding } from './embed.js';
 import { invalidInput } from './failures.js';
@@ -37,7 +38,13 @@ export function projectStage(runs: Runs) {
       const plan = await runs.plan(run);
       const store = runs.store(run);
       const key = anchorKey(plan, runs, basis, model);
-      if (await findReceipt<AnchorReceipt>(store, 'anchor_vectors', key, work)) return { reused: true };
+      const known = await findReceipt<AnchorReceipt>(store, 'anchor_vectors', key, work);
+      if (known) {
+        // The same network under another id has computed them.
+        const { vectors } = known.outputs;
+        await placePart(store, vectors, keys.anchorVectors(basis, model, vectors.sha256), work);
+        return { reused: true };
+      }
 
       const { anchors } = await runs.basis(run, basis);
       const { dim } = runs.planned(plan, model);
@@ -101,21 +108,15 @@ export function projectStage(runs: Runs) {
       if (embeddings) {
         const rows = decodeEmbeddings(await store.get(embeddings.key, work));
         const { vectors } = decodeAnchorVectors(await store.get(anchors.key, work));
+        const centred = plan.spec.coordinates.centre === 'anchors';
+        const task = { x: rows.vectors, anchors: vectors, dim: rows.dim, offsets: rows.offsets, centred };
         const {
           coordinates,
           means,
           anchors: dim,
-        } = await runs.deps.compute.call(
-          'project',
-          {
-            x: rows.vectors,
-            anchors: vectors,
-            dim: rows.dim,
-            offsets: rows.offsets,
-            centred: plan.spec.coordinates.centre === 'anchors',
-          },
-          { signal: work.signal },
-        );
+        } = await runs.deps.compute.call('project', task, { signal: work.signal }).catch((error: unknown) => {
+          throw withoutDirection(error, planned.id, centred);
+        });
         const metadata = { model: planned.id, basis, centre: plan.spec.coordinates.centre };
         receipt.outputs.coordinates = await runs.putPart(
           run,
@@ -234,6 +235,15 @@ export async function modelParts(
   return receipt.parts;
 }
 
+/** A vector of length 0 has no cosine; raw ones are quarantined, so what is left is one that equals the mean of the anchors. */
+function withoutDirection(error: unknown, model: string, centred: boolean): unknown {
+  if (!(centred && error instanceof ThreadTaskFailed && error.errorName === 'RangeError')) return error;
+  return invalidInput(
+    `coordinates.centre: model ${model} has vectors that equal the mean of its anchors and so no direction from there ` +
+      `(${error.message}); set coordinates.centre to none, take more anchors or leave the model out`,
+  );
+}
+
 function modelKey(run: RunRef, basis: string, model: string): string {
   return digestJson({ plan: run.document, basis, model });
 }
@@ -251,7 +261,8 @@ async function anchorPart(
   work: Work,
 ): Promise<PartEntry | undefined> {
   const key = anchorKey(plan, runs, basis, model);
-  return (await findReceipt<AnchorReceipt>(runs.store(run), 'anchor_vectors', key, work))?.outputs.vectors;
+  const found = (await findReceipt<AnchorReceipt>(runs.store(run), 'anchor_vectors', key, work))?.outputs.vectors;
+  return found && { ...found, key: keys.anchorVectors(basis, model, found.sha256) };
 }
 
 function projectKey(embeddings: PartEntry | null, anchors: PartEntry, plan: PlanDocument): string {

@@ -14,7 +14,7 @@ import type { Runs } from './runs.js';
 export function spacesDiagnostic(runs: Runs, indices: DiagnosticIndices, pools: Pools): Diagnostic {
   return {
     stage: 'spaces',
-    version: 1,
+    version: 2,
     items: ({ spec, models }) => (spec.diagnostics.spaces.enabled ? models.length : 0),
     item: (task) =>
       modelItem(runs, task, paramsOf(indexParameters(task.plan)), (model) =>
@@ -46,19 +46,17 @@ async function compute(
       embeddings: pool.rowVectors.embeddings.data,
       coordinates: pool.rowVectors.coordinates.data,
       atomicNumbers,
+      firsts: Int32Array.from(pool.rows.keys()).filter((at) => index.rows[pool.rows[at]].rank === 0),
       anchors: anchors.vectors,
       anchorElements: Int32Array.from(record.anchors, ({ atomic_number }) => atomic_number),
       seed,
     },
     { signal: work.signal },
   );
-  const spaces = POOLED_SPACES.map((space): ModelDiagnosticsRow => ({
-    model,
-    space,
-    sample: atomicNumbers.length,
-    seed,
-    ...diagnosed.spaces[space],
-  }));
+  const spaces = POOLED_SPACES.flatMap((space): ModelDiagnosticsRow[] => {
+    const figures = diagnosed.spaces[space];
+    return figures === null ? [] : [{ model, space, sample: atomicNumbers.length, seed, ...figures }];
+  });
   const quality = diagnosed.anchors.map((figure): AnchorQualityRow => ({
     model,
     seed,

@@ -56,10 +56,11 @@ export function spaceDiagnostics({ n, dim, mean, scatter, unitSum, normSum }: Mo
 /**
  * Intrinsic dimension by the two nearest neighbours of every row (Facco et al. 2017): with mu = r2/r1 in ascending order and F = i/n,
  * the slope of -ln(1 - F) on ln mu through the origin, the last point dropped. Rows with a duplicate (r1 = 0) are left out.
+ * Rows must be independent of one another: atoms of one crystal would be each other's neighbours, and look like a space of few dimensions.
  * @param x [n, d]; O(n²) work, so give it a sample
- * @throws RangeError when fewer than 3 rows have no duplicate
+ * @returns null when fewer than 3 rows have no duplicate, or both neighbours of all rows are equally far, as on a lattice
  */
-export async function twoNearestNeighbourDimension(x: Matrix): Promise<number> {
+export async function twoNearestNeighbourDimension(x: Matrix): Promise<number | null> {
   const points = finiteFloat64(x, 'sample');
   const logRatios: number[] = [];
   await new PairwiseDistances(points, points).scan((i, squared, offset) => {
@@ -74,17 +75,14 @@ export async function twoNearestNeighbourDimension(x: Matrix): Promise<number> {
     if (Math.min(a, b) > 0) logRatios.push(0.5 * Math.abs(Math.log(b / a)));
   });
   const n = logRatios.length;
-  if (n < 3)
-    throw new RangeError(
-      `latent/spaceDiagnostics: ${n} of ${x.rows} rows have no duplicate; the two-neighbour dimension needs 3`,
-    );
+  if (n < 3) return null;
   logRatios.sort((a, b) => a - b);
   let [across, along] = [0, 0];
   for (let i = 0; i < n - 1; i++) {
     across -= logRatios[i] * Math.log(1 - (i + 1) / n);
     along += logRatios[i] * logRatios[i];
   }
-  return across / along;
+  return along === 0 ? null : across / along;
 }
 
 /**

@@ -5,7 +5,10 @@ export const modelDiagnosticsTable = rowTable('model_diagnostics', {
   model: column('string', 'The model.'),
   space: column('string', 'Vectors looked at: embeddings or coordinates.'),
   dim: column('int32', 'Components of a vector.'),
-  n: column('int64', 'Atoms behind the moments: all of them for embeddings, the sample for coordinates.'),
+  n: column(
+    'int64',
+    'Atoms behind the moments: all of them for embeddings; for coordinates those of the sample that are not 0 throughout.',
+  ),
   mean_cosine: column('double', 'Mean cosine of two atoms (anisotropy); 0 in an isotropic space.'),
   mean_share: column('double', 'Share of the second moment that is the mean.'),
   effective_rank: column('double', 'exp of the entropy of the shares of variance along the principal axes.'),
@@ -13,7 +16,7 @@ export const modelDiagnosticsTable = rowTable('model_diagnostics', {
   norm_deviation: column('double', 'Standard deviation of the lengths.'),
   intrinsic_dimension: column(
     'double?',
-    'Two-nearest-neighbour dimension (Facco et al. 2017) of the sample; null where fewer than 3 atoms differ from all others.',
+    'Two-nearest-neighbour dimension (Facco et al. 2017) of the sample, one atom a structure; null where fewer than 3 of them differ from all others, or neighbours are all equally far.',
   ),
   element_share: column('double?', 'Share of the variance of the sample between elements; null without variance.'),
   hubness: column('double?', 'Skewness of how often an atom is among the 10 nearest of another; null below 12 atoms.'),
