@@ -11,15 +11,22 @@ pytest.importorskip("sevenn")
 
 import sevenn
 import torch
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.emt import EMT
 from conftest import in_torch, largest_difference, largest_energy_difference, structures_of
+from sevenn.atom_graph_data import AtomGraphData
 from sevenn.model_build import build_E3_equivariant_model
 from sevenn.nn.node_embedding import get_type_mapper_from_specie
-from sevenn.util import chemical_species_preprocess
+from sevenn.train.dataload import atoms_to_graph
+from sevenn.train.trainer import Trainer
+from sevenn.util import chemical_species_preprocess, load_checkpoint, pretrained_name_to_path
+from torch_geometric.loader.dataloader import Collater
 
 from koine_export import harness
 from koine_export.crystals import structure
 from koine_export.families import sevennet
-from koine_export.family import Exported, ExportError, Request
+from koine_export.family import Exported, ExportError, Native, Request
 
 SPECIES = ["Cu", "Pb", "Si", "Na", "Cl", "Zn", "S", "Fe", "Ti", "O", "He"]
 ALL = ("copper", "lead", "silicon", "salt", "sulphide", "iron", "thin", "alone")
@@ -59,6 +66,22 @@ def checkpoint(path: Path, **options) -> Path:
                 weights.normal_()
     torch.save({"config": config, "model_state_dict": model.state_dict(), "epoch": 0, "time": "", "hash": ""}, path)
     return path
+
+
+def fine_tuned(path: Path, steps: int) -> list[Atoms]:
+    """SevenNet-0 after some steps of the package's own trainer, in the file that the trainer writes; returns what it learned from."""
+    parent = load_checkpoint(pretrained_name_to_path("7net-0"))
+    frames = [bulk(metal, cubic=True) for metal in ("Cu", "Ni", "Pd")]
+    for seed, frame in enumerate(frames):
+        frame.rattle(0.1, seed)
+        frame.calc = EMT()
+    graphs = [AtomGraphData.from_numpy_dict(atoms_to_graph(frame, parent.config["cutoff"], transfer_info=False, y_from_calc=True)) for frame in frames]
+    config = {**parent.config, "optim_param": {"lr": 1e-3}, "is_train_stress": False, "is_ddp": False, "device": "cpu"}
+    trainer = Trainer.from_config(parent.build_model(), config)
+    for _ in range(steps):
+        trainer.run_one_epoch([Collater([])(graphs)], is_train=True)
+    trainer.write_checkpoint(str(path), config=config, epoch=steps)
+    return frames
 
 
 def loaded(path: Path, layer: str | None = None, **settings: str) -> Exported:
@@ -140,6 +163,18 @@ def test_published_weights_give_the_official_energies_and_embeddings(crystals, n
     assert largest_difference(in_torch(model, structures), wanted) < 3e-4
     assert largest_energy_difference(in_torch(model, structures), wanted) < 1e-4
     assert model.facts.dim == 128
+
+
+def test_a_fine_tuned_checkpoint_is_another_network_of_the_same_shape(tmp_path, crystals):
+    frames = {str(k): frame for k, frame in enumerate(fine_tuned(tmp_path / "tuned.pth", steps=5))}
+    parent, tuned = sevennet.load(Request("7net-0", None)), loaded(tmp_path / "tuned.pth")
+    assert (tuned.facts.elements, tuned.facts.dim, tuned.facts.parameters) == (parent.facts.elements, parent.facts.dim, parent.facts.parameters)
+    wanted = [Native(np.zeros((len(frame), 1)), frame.get_potential_energy()) for frame in frames.values()]
+    before, after = (model.native(structures_of(model, frames, *frames), "float32") for model in (parent, tuned))
+    assert largest_energy_difference(before, wanted) - largest_energy_difference(after, wanted) > 0.05  # towards the labels
+    report = harness.measure(tuned, [*frames.items(), ("thin", crystals["thin"])])
+    assert report.parity.failures(harness.Gates()) == []
+    assert largest_difference(report.encoder.embed(report.structures[:3]), before) > 0.01
 
 
 def test_rotation_and_inversion_change_nothing(tmp_path, crystals):
