@@ -8,6 +8,7 @@ import { euclideanCost } from '../latent/transport/cost.js';
 import { exactTransport } from '../latent/transport/exact.js';
 import { multiscaleTransport } from '../latent/transport/multiscale.js';
 import { sinkhorn } from '../latent/transport/sinkhorn.js';
+import { processorSeconds } from './processorSeconds.js';
 import { median, startPythonPeer } from './pythonPeer.js';
 import { benchModels, realCoordinates } from './realCoordinates.js';
 
@@ -128,11 +129,6 @@ async function entropy({ x, y }: Problem): Promise<Answer> {
 
 function times(start: number, middle: number) {
   return { distanceSeconds: middle - start, solveSeconds: processorSeconds() - middle };
-}
-
-function processorSeconds(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1e6;
 }
 
 /** The multiscale solver on a problem that the exact one can take. */
