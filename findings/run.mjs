@@ -1,0 +1,61 @@
+#!/usr/bin/env node
+// `npm run findings`: makes the controls, runs findings.yaml and the same with two lists of rows in place of draws, and writes
+// docs/findings.md from the tables. Everything found by its digest is left as it is, so that a second call computes nothing.
+import { spawnSync } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { root, say, setUp } from '../infra/setup.mjs';
+
+const folder = join(root, 'findings');
+const output = join(root, 'out/findings');
+const controls = join(root, 'out/findings-controls');
+const lists = join(root, 'out/findings-lists');
+const published = join(root, '../shared/models');
+
+await setUp(['Temporal', 'ReferencePython']);
+const { ensureReferencePython } = await import(join(root, 'dist/infra/toolchain.js'));
+const { loadRunSpec } = await import(join(root, 'dist/config/runSpec.js'));
+const interpreter = await ensureReferencePython(say);
+const environment = { ...process.env, KOINE_MODELS: controls };
+
+for (const id of ['chgnet-0.3.0', 'sevennet-0-11jul2024', 'tensornet-matpes-pbe', 'nequix-mp-1'])
+  make(`${id}-shuffled-1`, 'shuffle', id, '--seed', '1', '--store', published);
+make('control-one-hot', 'control', 'one-hot');
+make('control-random-element-1', 'control', 'random-element', '--seed', '1');
+
+koine('run', join(folder, 'findings.yaml'));
+python('rows.py', output, lists);
+const spec = await loadRunSpec(join(folder, 'findings.yaml'));
+for (const name of ['equilibrium', 'extreme']) {
+  // The same anchors, another list of rows: only similarity is computed.
+  const variant = {
+    ...spec,
+    name: `findings-${name}`,
+    basis: { ...spec.basis, from: 'findings' },
+    similarity: { ...spec.similarity, rows: join(lists, `${name}.txt`) },
+  };
+  const file = join(lists, `${name}.json`);
+  writeFileSync(file, JSON.stringify(variant, null, 2));
+  koine('run', file);
+}
+python('write.py', output, join(root, 'docs'));
+
+function make(id, ...command) {
+  if (existsSync(join(controls, id))) return;
+  koine('models', ...command);
+}
+
+function koine(...args) {
+  must(process.execPath, join(root, 'dist/cli/main.js'), ...args);
+}
+
+function python(script, ...args) {
+  must(interpreter, join(folder, script), ...args);
+}
+
+function must(command, ...args) {
+  const { status, error } = spawnSync(command, args, { cwd: root, env: environment, stdio: 'inherit' });
+  if (error) say(`${command} can't start: ${error.message}`);
+  if (status !== 0) process.exit(status ?? 1);
+}
