@@ -44,7 +44,18 @@ export async function readLabels(path: string, column: string): Promise<Map<stri
   return labels;
 }
 
-function recordsOf({ name, path }: FileSource): AsyncGenerator<LabelledRecord> {
+async function* recordsOf(source: FileSource): AsyncGenerator<LabelledRecord> {
+  try {
+    yield* readRecords(source);
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (/^(Z|CSV)_/.test(code))
+      throw new LabelsRefused(`labels ${source.path}: cannot be read: ${(error as Error).message}`, { cause: error });
+    throw error;
+  }
+}
+
+function readRecords({ name, path }: FileSource): AsyncGenerator<LabelledRecord> {
   const kind = name.replace(/\.gz$/i, '');
   const file = createReadStream(path);
   const bytes = name.endsWith('.gz') ? file.pipe(createGunzip()) : file;
