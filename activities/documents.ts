@@ -1,5 +1,5 @@
 import type { RunSpec } from '../config/runSpec.js';
-import type { DiagnosticStage } from '../config/names.js';
+import type { DiagnosticStage, FanOutStage } from '../config/names.js';
 import { emptyTally, type Tally } from '../config/tally.js';
 import type { ModelIdentity } from '../datasets/claim.js';
 import type { SimilarityHeadline } from '../datasets/headline.js';
@@ -9,13 +9,10 @@ import type { QuarantineRow } from '../datasets/tables/quarantine.js';
 // What activities pass to each other through the object store: small JSON documents, addressed by digest. Workflows carry
 // their keys only. Key order does not matter: they are written as canonical JSON.
 
-/** The stages that fan out over shards, source units, pairs or models. */
-export type FanOutStage =
-  'read' | 'embed' | 'statistics' | 'summarise' | 'nominate' | 'project' | 'similarity' | 'transport' | DiagnosticStage;
 /** Every stage of a run, in the order in which it passes them. */
 export type StageName = FanOutStage | 'snapshot' | 'plan' | 'basis' | 'publish';
 
-export type { Tally };
+export type { FanOutStage, Tally };
 
 /** Points at the store of a run and at the document that says what to do there. */
 export interface RunRef {

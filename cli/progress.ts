@@ -1,3 +1,4 @@
+import { STAGE_ITEMS } from '../config/names.js';
 import type { RunProgress, StageProgress } from '../workflows/progress.js';
 import type { Console } from './console.js';
 import { formatAmount, formatCount, formatSeconds } from './format.js';
@@ -146,13 +147,6 @@ export class ProgressLines implements ProgressDisplay {
   end(): void {}
 }
 
-/** What the items of a stage are. */
-export function itemNoun(stage: StageName): string {
-  if (stage === 'read') return 'source unit';
-  if (stage === 'similarity' || stage === 'transport') return 'pair';
-  return stage === 'statistics' ? 'group' : 'shard';
-}
-
 const BAR_CELLS = 24;
 const LABEL_CELLS = 34;
 
@@ -160,7 +154,7 @@ const LABEL_CELLS = 34;
 function drawBar(row: StageProgress, rates: { items: number; structures: number } | null, width: number): string {
   const { total, tally } = row;
   const filled = total > 0 ? Math.min(BAR_CELLS, Math.floor((BAR_CELLS * tally.done) / total)) : 0;
-  const counts = [`${formatCount(tally.done)} of ${formatAmount(total, itemNoun(row.stage))}`];
+  const counts = [`${formatCount(tally.done)} of ${formatAmount(total, STAGE_ITEMS[row.stage])}`];
   if (tally.quarantined > 0) counts.push(`${formatCount(tally.quarantined)} quarantined`);
   if (rates && rates.structures >= 1) counts.push(`${formatCount(Math.round(rates.structures))} structures/s`);
   if (rates && rates.items > 0 && tally.done < total)
@@ -174,14 +168,14 @@ function drawBar(row: StageProgress, rates: { items: number; structures: number 
 function describeRunning(row: StageProgress): string {
   const { done, quarantined } = row.tally;
   const note = quarantined > 0 ? `, ${formatCount(quarantined)} quarantined` : '';
-  return `${nameOf(row)}: ${formatCount(done)} of ${formatAmount(row.total, itemNoun(row.stage))}${note}`;
+  return `${nameOf(row)}: ${formatCount(done)} of ${formatAmount(row.total, STAGE_ITEMS[row.stage])}${note}`;
 }
 
 function describeEnd(row: StageProgress, seconds: number): string {
   const { tally } = row;
   if (row.state === 'failed')
-    return `✗ ${nameOf(row)}: failed after ${formatCount(tally.done)} of ${formatAmount(row.total, itemNoun(row.stage))}`;
-  const parts = [formatAmount(row.total, itemNoun(row.stage))];
+    return `✗ ${nameOf(row)}: failed after ${formatCount(tally.done)} of ${formatAmount(row.total, STAGE_ITEMS[row.stage])}`;
+  const parts = [formatAmount(row.total, STAGE_ITEMS[row.stage])];
   if (tally.reused > 0) parts.push(`${formatCount(tally.reused)} reused`);
   if (tally.structures > 0) parts.push(formatAmount(tally.structures, 'structure'));
   if (tally.atoms > 0) parts.push(formatAmount(tally.atoms, 'atom'));

@@ -39,6 +39,31 @@ export const DIAGNOSTIC_STAGES = [
 /** One of {@link DIAGNOSTIC_STAGES}. */
 export type DiagnosticStage = (typeof DIAGNOSTIC_STAGES)[number];
 
+/** What the items of each fan-out are, one of them. */
+export const STAGE_ITEMS = {
+  read: 'source unit',
+  embed: 'shard',
+  statistics: 'shard group',
+  summarise: 'shard',
+  nominate: 'shard',
+  project: 'shard',
+  similarity: 'pair',
+  transport: 'pair',
+  pool: 'model',
+  spaces: 'model',
+  symmetry: 'model',
+  novelty: 'model shard',
+  atypical: 'shard',
+  judgement: 'judged model',
+  bias: 'pair',
+  analogies: 'model',
+  arithmetic: 'pair',
+  stitching: 'pair',
+  drift: 'pair',
+} as const satisfies Record<DiagnosticStage, string> & Record<string, string>;
+/** A stage that runs one activity for each of its items. */
+export type FanOutStage = keyof typeof STAGE_ITEMS;
+
 /** Stages that run networks: their items go to the queue `inference`. */
 export const INFERENCE_STAGES = ['embed', 'symmetry'] as const;
 

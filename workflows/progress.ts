@@ -7,7 +7,7 @@ export type { FanOutStage, StageName, Tally };
 
 /** State of one fan-out: a stage, for a model where it has one. */
 export interface StageProgress {
-  stage: StageName;
+  stage: FanOutStage;
   model: string | null;
   total: number;
   tally: Tally;

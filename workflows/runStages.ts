@@ -10,7 +10,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { FanOutStage, RunRef, StageName, Tally } from '../activities/index.js';
-import { SHARDS_PER_RANGE } from '../config/names.js';
+import { SHARDS_PER_RANGE, STAGE_ITEMS } from '../config/names.js';
 import { enlist, inWindow, obeyOperator, type Control } from './control.js';
 import { fanOut } from './fanOut.js';
 import { progressQuery, renderDetails, tallySignal, type RunProgress, type StageProgress } from './progress.js';
@@ -20,28 +20,6 @@ import { searchAttributes } from './searchAttributes.js';
 
 /** Models embedded or projected at the same time: the tail of one overlaps the start of the next. */
 const MODELS_IN_FLIGHT = 2;
-
-const ITEMS: Record<FanOutStage, string> = {
-  read: 'source units',
-  embed: 'shards',
-  statistics: 'groups of shards',
-  summarise: 'shards',
-  nominate: 'shards',
-  project: 'shards',
-  similarity: 'pairs',
-  transport: 'pairs',
-  pool: 'models',
-  spaces: 'models',
-  symmetry: 'models',
-  novelty: 'shards of models',
-  atypical: 'shards',
-  judgement: 'judged models',
-  bias: 'pairs',
-  analogies: 'models',
-  arithmetic: 'pairs',
-  stitching: 'pairs',
-  drift: 'pairs',
-};
 
 /** The fan-outs of one run, with what an operator sees of them and can do to them. Make one before the first await. */
 export class RunStages {
@@ -101,7 +79,7 @@ export class RunStages {
       workflowId,
       parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
       cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
-      staticSummary: `${stage}${model ? ` ${model}` : ''}: ${items} ${ITEMS[stage]}`,
+      staticSummary: `${stage}${model ? ` ${model}` : ''}: ${items} ${STAGE_ITEMS[stage]}s`,
       typedSearchAttributes: searchAttributes({
         RunName: this.runName,
         Stage: stage,

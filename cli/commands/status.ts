@@ -1,11 +1,10 @@
-import { EXIT } from '../../config/names.js';
+import { EXIT, STAGE_ITEMS } from '../../config/names.js';
 import type { Session } from '../../workers/session.js';
 import type { RunProgress } from '../../workflows/progress.js';
 import type { Context } from '../context.js';
 import { askProgress } from '../follow.js';
 import { formatCount, formatSeconds, formatTable, formatTime } from '../format.js';
 import { failureOf, type RunOutcome } from '../outcome.js';
-import { itemNoun } from '../progress.js';
 import { findRun, listRuns, readRecord, type ListedRun, type RunHandle } from '../runs.js';
 import { withSession } from '../session.js';
 import { describeFailure, describeSummary } from '../summary.js';
@@ -83,7 +82,7 @@ export function describeProgress({ stages, paused }: RunProgress): string[] {
         model ?? '',
         formatCount(tally.done),
         formatCount(total),
-        `${itemNoun(stage)}s`,
+        `${STAGE_ITEMS[stage]}s`,
         formatCount(tally.reused),
         tally.structures ? formatCount(tally.structures) : '',
         tally.quarantined ? formatCount(tally.quarantined) : '',

@@ -17,7 +17,7 @@ const row = (
   tally: { ...emptyTally(), ...tally },
   state: state as 'running' | 'done' | 'failed',
 });
-const progress = (stage: StageProgress['stage'], stages: RunProgress['stages'] = [], paused = false): RunProgress => ({
+const progress = (stage: RunProgress['stage'], stages: RunProgress['stages'] = [], paused = false): RunProgress => ({
   stage,
   paused,
   snapshot: null,
