@@ -179,7 +179,7 @@ const switchedOn = (what: string) => z.boolean().default(true).describe(`Whether
 const labelSchema = z
   .strictObject({
     name: idText.describe('Name of the target in table `stitching`.'),
-    path: z.string().min(1).describe('CSV with a header, or extended XYZ; .gz too. Ids are found as in the sources.'),
+    path: z.string().min(1).describe('A file, folder or glob of CSV with a header or extended XYZ; .gz too. Ids are found as in the sources.'),
     column: z.string().min(1).describe('Column of the CSV, or key of the comment lines, that holds the number.'),
     per: z
       .enum(['atom', 'structure'])
