@@ -81,6 +81,7 @@ def percent(value: float) -> str:
 def the_run(run: Run) -> str:
     counts = run.manifest["counts"]
     structures = run.table("structures", ["material_id", "source", "n_atoms", "formula"])
+    structures = structures.with_columns(pl.col("source").str.split(":").list.first())
     sources = structures.group_by("source").agg(pl.len(), pl.sum("n_atoms"), pl.n_unique("formula")).sort("source")
     rows = [[s, f"{n:,}", f"{atoms:,}", f"{formulas:,}"] for s, n, atoms, formulas in sources.iter_rows()]
     quarantined = run.table("quarantine")
@@ -306,8 +307,8 @@ def transport(run: Run, models: list[str]) -> str:
         percent(trained["identity_mass"].mean())
     } of the mass of trained pairs of other families back on the same atom
 (chance {trained["identity_chance"].mean():.3f}); largest certified gap of any plan {
-        gap:.0e} of its cost. On disjoint atoms of other structures, the mass that lands on the right element lies between
-what composition alone gives (floor) and what two halves of one model give (ceiling).
+        gap:.0e} of its cost. On disjoint atoms of other structures, the mass that lands on the right element stands beside what
+one vector an element reaches without any network, and what two halves of one model reach: the networks spend their distance on surroundings, not on elements.
 
 {
         table(
@@ -317,8 +318,8 @@ what composition alone gives (floor) and what two halves of one model give (ceil
                 "the same, raw, anchor-fitted rotation",
                 "alignment ratio",
                 "element match, disjoint",
-                "floor",
-                "ceiling",
+                "one vector an element",
+                "halves of one model",
             ],
             lines,
         )
