@@ -50,6 +50,31 @@ describeShared('transport between the coordinates of real potentials against POT
     expect(Math.abs(summary.gap ?? NaN)).toBeLessThan(1e-10);
     expect(summary.marginal_residual).toBeLessThan(1e-15);
   });
+
+  test('costs between three models on the same atoms are a metric: 0 to itself, the same back, no detour shorter', async () => {
+    const clouds = [0, 1, 2].map((model) => points(`same-${model}.x`, 300));
+    const costs = await Promise.all(
+      clouds.map((x) =>
+        Promise.all(
+          clouds.map(async (y) => {
+            const { summary } = await solvePair(x, y, {
+              design: 'same',
+              sourceElements: elements(300),
+              sinkElements: elements(300),
+            });
+            return summary.cost;
+          }),
+        ),
+      ),
+    );
+    for (const i of [0, 1, 2])
+      for (const j of [0, 1, 2]) {
+        if (i === j) expect(costs[i][j]).toBe(0);
+        else expect(costs[i][j]).toBeGreaterThan(0.01); // different architectures do differ
+        expect(Math.abs(costs[i][j] - costs[j][i])).toBeLessThan(1e-12);
+        for (const k of [0, 1, 2]) expect(costs[i][j]).toBeLessThanOrEqual(costs[i][k] + costs[k][j] + 1e-12);
+      }
+  });
 });
 
 describe('one pair', () => {
