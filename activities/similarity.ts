@@ -22,7 +22,7 @@ import type { Asked, ComparedStratum, DrawnRows, Vectors } from './similarityTas
 /** Version of the numbers: raise it when the same coordinates may give other values. */
 const SIMILARITY_VERSION = 2;
 /** Version of the work on one model: raise it when the same vectors may give other neighbours, sums or decompositions, or another encoding. */
-const CLOUD_VERSION = 1;
+const CLOUD_VERSION = 2;
 /** Work on single models kept in memory, in bytes. */
 const CLOUD_BYTES = 128 * 2 ** 20;
 
@@ -50,12 +50,13 @@ export function similarityStage(runs: Runs, samples: Samples) {
 
   /** The work on one model's vectors: from memory or the store if it was done for another pair, else done and kept. */
   async function workOf(run: RunRef, rows: DrawnRows, cloud: Vectors, space: Space, asked: Asked, work: Work) {
-    const { neighbours, small_sample, metrics, strata } = asked;
+    const { neighbours, small_sample, metrics, strata, replicates } = asked;
     const key = digestJson({
       version: CLOUD_VERSION,
       vectors: sha256Hex(new Uint8Array(cloud.vectors.buffer, cloud.vectors.byteOffset, cloud.vectors.byteLength)),
       ...{ dim: cloud.dim, elements: [...rows.atomicNumbers], places: [...rows.places], seed: rows.seed },
       ...{ neighbours, small_sample, metrics, strata: strata.spaces.includes(space) ? strata : null },
+      intervals: replicates > 0,
     });
     const make = async () => {
       const store = runs.store(run);

@@ -46,7 +46,7 @@ interface EncodedWork {
 /** All rows of a draw, or those of one element, with what is asked of them. */
 interface Part extends Stratum {
   rowSet: RowSet;
-  options: CompareOptions;
+  options: CloudOptions & CompareOptions;
 }
 
 const EVERY_ROW = 0;
@@ -136,7 +136,7 @@ function partsOf({ atomicNumbers, places, seed }: DrawnRows, space: Space, asked
         rows.map((row) => atomicNumbers[row]),
         { permutations: nulls.permutations, replicates, seed },
       ),
-      options: { ...options, neighbours, seed, denseRows: order.slice(0, small_sample).sort() },
+      options: { ...options, neighbours, seed, replicates, denseRows: order.slice(0, small_sample).sort() },
     };
   };
   const all = { element: EVERY_ROW, rows: Int32Array.from(atomicNumbers.keys()) };

@@ -1,4 +1,4 @@
-import { Kernel } from './kernels/kernel.js';
+import { Kernel, type KernelTensor } from './kernels/kernel.js';
 import { centred, columnMeans, type Matrix } from './matrix.js';
 
 const rowsTimesRows = new Kernel({
@@ -15,6 +15,20 @@ const columnsTimesColumns = new Kernel({
   nodes: [{ op: 'Gemm', inputs: ['x', 'y'], outputs: ['xy'], attributes: { transA: { int: 1 } } }],
 });
 
+const orderedProduct = new Kernel({
+  name: 'ordered_product',
+  inputs: {
+    x: { type: 'float64', shape: ['p', 'n'] },
+    y: { type: 'float64', shape: ['n', 'q'] },
+    order: { type: 'int32', shape: ['n'] },
+  },
+  outputs: { xy: { type: 'float64', shape: ['p', 'q'] } },
+  nodes: [
+    { op: 'Gather', inputs: ['y', 'order'], outputs: ['ordered'] },
+    { op: 'MatMul', inputs: ['x', 'ordered'], outputs: ['xy'] },
+  ],
+});
+
 /** Values of one block of a pairwise matrix: 2 MiB, so that it is still in cache when it is read. */
 const BLOCK_VALUES = 1 << 18;
 
@@ -25,6 +39,33 @@ export async function crossProduct(x: Matrix<Float64Array>, y: Matrix<Float64Arr
     y: { data: y.data, shape: [y.rows, y.columns] },
   });
   return xy as Float64Array;
+}
+
+/** XᵀY of x [n, p] and y [n, q] in float64 for many orders of the rows of y: faster than `crossProduct` of permuted rows. */
+export class PermutedCrossProduct {
+  private readonly x: KernelTensor;
+  private readonly y: KernelTensor;
+  private readonly xy: { data: Float64Array; shape: number[] };
+
+  /** @param y is read in every call of `of` */
+  constructor(x: Matrix<Float64Array>, y: Matrix<Float64Array>) {
+    const [n, p, q] = [x.rows, x.columns, y.columns];
+    const transposed = new Float64Array(n * p);
+    for (let i = 0, at = 0; i < n; i++) for (let c = 0; c < p; c++, at++) transposed[c * n + i] = x.data[at];
+    this.x = { data: transposed, shape: [p, n] };
+    this.y = { data: y.data, shape: [n, q] };
+    this.xy = { data: new Float64Array(p * q), shape: [p, q] };
+  }
+
+  /**
+   * The product once row i of x stands beside row `permutation[i]` of y.
+   * @returns [p, q], overwritten by the next call
+   */
+  async of(permutation: Int32Array): Promise<Float64Array> {
+    const { x, y, xy } = this;
+    await orderedProduct.run({ x, y, order: { data: permutation, shape: [permutation.length] } }, { xy });
+    return xy.data;
+  }
 }
 
 /**

@@ -31,7 +31,7 @@ export class RowResamples {
   /** @param n rows */
   constructor(
     private readonly n: number,
-    private readonly replicates: number,
+    readonly replicates: number,
     private readonly seed: number,
   ) {}
 

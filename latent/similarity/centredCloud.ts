@@ -1,5 +1,5 @@
 import { centred, type Matrix } from '../matrix.js';
-import { crossProduct, squaredNorms } from '../pairwise.js';
+import { squaredNorms } from '../pairwise.js';
 
 /** Rows of one model about their mean, with the sums that the linear metrics need of a single model. */
 export interface CentredCloud {
@@ -9,19 +9,19 @@ export interface CentredCloud {
   squaredNorms: Float64Array;
   /** |X|²_F. */
   total: number;
+}
+
+/** A centred cloud with its second moments. */
+export interface GramCloud extends CentredCloud {
   /** XᵀX [p, p]. */
   gram: Float64Array;
 }
 
-/**
- * Centres the rows and computes the sums.
- * @param known XᵀX of the same rows, where it was computed before
- */
-export async function centredCloud(x: Matrix, known?: Float64Array): Promise<CentredCloud> {
+/** Centres the rows and computes the sums. */
+export function centredCloud(x: Matrix): CentredCloud {
   const points = centred(x);
   const norms = squaredNorms(points);
-  const gram = known ?? (await crossProduct(points, points));
-  return { points, squaredNorms: norms, total: norms.reduce((sum, norm) => sum + norm, 0), gram };
+  return { points, squaredNorms: norms, total: norms.reduce((sum, norm) => sum + norm, 0) };
 }
 
 /** Sum of squares. */

@@ -9,7 +9,8 @@ import {
   type ScaledSplit,
 } from './featureReconstruction.js';
 import { globalSquaredErrors } from './gfre.js';
-import { imbalanceOfRows, permutedImbalance, rankTable } from './informationImbalance.js';
+import { imbalanceOfRows, imbalanceOfTables, permutedImbalance, rankTable } from './informationImbalance.js';
+import { lastOnly } from './lastOnly.js';
 import { localSources, localSquaredErrors } from './lfre.js';
 import type { DirectedMetric, SimilarityMetric } from './metrics.js';
 import { mean } from './mutualNeighbours.js';
@@ -67,7 +68,9 @@ async function distanceCorrelations(
   );
   if (asked.length === 0) return [];
   const correlations = new DistanceCorrelations(await distanceMatrix(a), await distanceMatrix(b));
-  const [observed, influence] = [correlations.of(), correlations.influence()];
+  const observed = correlations.of();
+  const permuted = lastOnly((permutation: Int32Array) => correlations.of(permutation));
+  let influence: ReturnType<typeof correlations.influence> | undefined;
   return asked.map((metric) => {
     const which = metric === 'distance_correlation' ? 'value' : 'unbiasedSquare';
     return {
@@ -75,9 +78,9 @@ async function distanceCorrelations(
       name: metric,
       rows,
       value: observed[which],
-      influence: influence[which],
+      influence: () => (influence ??= correlations.influence())[which],
       hubness: null,
-      permuted: (permutation) => correlations.of(permutation)[which],
+      permuted: (permutation) => permuted(permutation)[which],
     };
   });
 }
@@ -88,8 +91,9 @@ async function informationImbalances(
   rows: RowSet,
   withNull: boolean,
 ): Promise<Measured[]> {
-  const ofRows = await imbalanceOfRows(a, b);
-  const tables = withNull ? ([rankTable(a), rankTable(b)] as const) : null;
+  const tables = withNull ? ([await rankTable(a), await rankTable(b)] as const) : null;
+  const ofRows = tables ? imbalanceOfTables(...tables) : await imbalanceOfRows(a, b);
+  const permuted = tables && lastOnly((permutation: Int32Array) => permutedImbalance(...tables, permutation));
   return (['xToY', 'yToX'] as const).map((way) => {
     const value = mean(ofRows[way]);
     const flipped = (one: number) => 1 - one;
@@ -98,10 +102,10 @@ async function informationImbalances(
       name: nameOf('information_imbalance', way),
       rows,
       value,
-      influence: ofRows[way].map((one) => one - value),
+      influence: () => ofRows[way].map((one) => one - value),
       hubness: null,
       scale: { similarity: flipped, value: flipped, most: 1 - 2 / rows.n }, // when the nearest are the same
-      permuted: (permutation) => flipped(permutedImbalance(tables![0], tables![1], permutation)[way]),
+      permuted: (permutation) => flipped(permuted!(permutation)[way]),
     };
   });
 }
@@ -127,18 +131,20 @@ async function reconstruction(
     const squares = await source.squaredErrors(scaledSplit(target.cloud, split));
     const square = mean(squares);
     const value = Math.sqrt(square);
-    const influence = new Float64Array(rows.n);
-    // Of the square's mean over the test rows, as a mean over all rows; the root's derivative makes it the value's.
-    if (value > 0)
-      split.test.forEach(
-        (row, at) => (influence[row] = ((squares[at] - square) / (2 * value)) * (rows.n / squares.length)),
-      );
     measured.push({
       metric,
       name: nameOf(metric, way),
       rows,
       value,
-      influence,
+      influence: () => {
+        const influence = new Float64Array(rows.n);
+        // Of the square's mean over the test rows, as a mean over all rows; the root's derivative makes it the value's.
+        if (value > 0)
+          split.test.forEach(
+            (row, at) => (influence[row] = ((squares[at] - square) / (2 * value)) * (rows.n / squares.length)),
+          );
+        return influence;
+      },
       hubness: null,
       scale: { similarity: flipped, value: flipped, most: 1 },
       permuted: async (permutation) => {

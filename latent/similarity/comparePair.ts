@@ -1,10 +1,11 @@
-import { finiteFloat64, takeRows, type Matrix } from '../matrix.js';
-import { crossProduct } from '../pairwise.js';
+import { finiteFloat64, type Matrix } from '../matrix.js';
+import { crossProduct, PermutedCrossProduct } from '../pairwise.js';
 import { angularProcrustesCosine, angularProcrustesInfluence } from './angularProcrustes.js';
 import type { DrawEstimate } from './bootstrap.js';
 import { centredCloud } from './centredCloud.js';
 import { cknnaInfluence, cknnaOf, sharedKernel } from './cknna.js';
 import { compareDense } from './compareDense.js';
+import { lastOnly } from './lastOnly.js';
 import { linearCka, linearCkaInfluence, unbiasedLinearCka } from './linearCka.js';
 import { isDense, measureOf, similarityMetrics, type SimilarityMetric, type SimilarityValueName } from './metrics.js';
 import { mean, neighbourOverlaps, permutedOverlap } from './mutualNeighbours.js';
@@ -58,8 +59,8 @@ export interface Measured {
   name: SimilarityValueName;
   rows: RowSet;
   value: number;
-  /** Influence of each row on the value [n], mean 0. */
-  influence: Float64Array;
+  /** Influence of each row on the value [n], mean 0: asked for where there are replicates. */
+  influence: () => Float64Array | Promise<Float64Array>;
   hubness: ComparedValue['hubness'];
   /** Calibrated is a similarity, larger for the more alike: of a value, back, and the largest there is. The value itself and 1 by default. */
   scale?: { similarity: (value: number) => number; value: (similarity: number) => number; most: number };
@@ -95,7 +96,10 @@ export async function compareClouds(
   const compared = new Map<Measured, ComparedValue>();
   for (const set of new Set([rows.all, rows.dense])) {
     const members = measured.filter((one) => one.rows === set);
-    const shifts = await set.resamples.shifts(members.map(({ influence }) => influence));
+    const influences: Float64Array[] = [];
+    for (const one of members)
+      influences.push(set.resamples.replicates > 0 ? await one.influence() : new Float64Array(0));
+    const shifts = await set.resamples.shifts(influences);
     members.forEach((one, at) => {
       const { metric, name, value, hubness } = one;
       const replicates = shifts[at].map((shift) => value + shift);
@@ -137,7 +141,7 @@ export async function comparePair(x: Matrix, y: Matrix, options: ComparePairOpti
   if (x.rows !== y.rows)
     throw new RangeError(`latent/similarity: x has ${x.rows} rows and y ${y.rows}; rows are paired`);
   const denseRows = Int32Array.from({ length: x.rows }, (_, row) => row);
-  const cloud = { metrics, neighbours, denseRows, seed };
+  const cloud = { metrics, neighbours, denseRows, seed, replicates };
   const [left, right] = [finiteFloat64(x, 'x'), finiteFloat64(y, 'y')];
   const { permutations = 200, kinds = [], alpha } = nulls ?? {};
   const all = new RowSet(options.elements ?? new Int32Array(x.rows), { permutations, replicates, seed });
@@ -163,14 +167,13 @@ function compareNeighbours(
     const measure = measureOf[metric];
     const [inX, inY] = measure ? [x.work.neighbours[measure], y.work.neighbours[measure]] : [];
     if (!inX || !inY) continue;
-    const overlaps = neighbourOverlaps(inX, inY);
     const value = permutedOverlap(inX, inY, null); // rounded as those of permutations are
     measured.push({
       metric,
       name: metric as SimilarityValueName,
       rows,
       value,
-      influence: overlaps.map((overlap) => overlap - value),
+      influence: () => neighbourOverlaps(inX, inY).map((overlap) => overlap - value),
       hubness: { x: hubness(inX), y: hubness(inY) },
       permuted: (permutation) =>
         shared && measure === 'cosine' ? shared(permutation).overlap : permutedOverlap(inX, inY, permutation),
@@ -182,7 +185,7 @@ function compareNeighbours(
       name: 'cknna',
       rows,
       value: cknnaOf(kernels.a, kernels.b),
-      influence: cknnaInfluence(kernels.a, kernels.b),
+      influence: () => cknnaInfluence(kernels.a, kernels.b),
       hubness: { x: hubness(kernels.a.neighbours), y: hubness(kernels.b.neighbours) },
       permuted: (permutation) => cknnaOf(kernels.a, kernels.b, shared(permutation)),
     });
@@ -198,59 +201,63 @@ async function compareLinear(
   const asked = (['linear_cka', 'unbiased_linear_cka', 'angular_procrustes'] as const).filter((metric) =>
     metrics.includes(metric),
   );
-  const [ofX, ofY] = [x.work.gram, y.work.gram];
-  if (asked.length === 0 || !ofX || !ofY) return [];
-  const a = await centredCloud(x.x, ofX.products);
-  const b = await centredCloud(y.x, ofY.products);
+  if (asked.length === 0) return [];
+  const [a, b] = [centredCloud(x.x), centredCloud(y.x)];
   const cross = await crossProduct(a.points, b.points);
-  const crossOf = lastOnly((permutation: Int32Array) => crossProduct(a.points, takeRows(b.points, permutation)));
-  // The two estimators of CKA differ by terms of order 1/n, far below the spread that the bootstrap is about.
-  const ckaInfluence =
-    asked[0] === 'angular_procrustes'
-      ? new Float64Array(0)
-      : await linearCkaInfluence(a, b, cross, ofX.forms, ofY.forms);
+  let product: PermutedCrossProduct | undefined;
+  const crossOf = lastOnly((permutation: Int32Array) =>
+    (product ??= new PermutedCrossProduct(a.points, b.points)).of(permutation),
+  );
   const measured: Measured[] = [];
-  for (const metric of asked) {
-    const common = { metric, name: metric, rows, hubness: null };
-    if (metric === 'linear_cka')
+  const [ofX, ofY] = [x.work.gram, y.work.gram];
+  if (ofX && ofY) {
+    const [left, right] = [
+      { ...a, gram: ofX.products },
+      { ...b, gram: ofY.products },
+    ];
+    // The two estimators of CKA differ by terms of order 1/n, far below the spread that the bootstrap is about.
+    let shared: Promise<Float64Array> | undefined;
+    const influence = () =>
+      (shared ??= linearCkaInfluence(left, right, cross, ofX.forms ?? undefined, ofY.forms ?? undefined));
+    if (asked.includes('linear_cka'))
       measured.push({
-        ...common,
-        value: linearCka(a, b, cross),
-        influence: ckaInfluence,
-        permuted: async (permutation) => linearCka(a, b, await crossOf(permutation)),
+        metric: 'linear_cka',
+        name: 'linear_cka',
+        rows,
+        value: linearCka(left, right, cross),
+        influence,
+        hubness: null,
+        permuted: async (permutation) => linearCka(left, right, await crossOf(permutation)),
       });
-    if (metric === 'unbiased_linear_cka')
+    if (asked.includes('unbiased_linear_cka'))
       measured.push({
-        ...common,
-        value: unbiasedLinearCka(a, b, cross),
-        influence: ckaInfluence,
+        metric: 'unbiased_linear_cka',
+        name: 'unbiased_linear_cka',
+        rows,
+        value: unbiasedLinearCka(left, right, cross),
+        influence,
+        hubness: null,
         permuted: async (permutation) => {
           const squaredNorms = Float64Array.from(permutation, (from) => b.squaredNorms[from]);
-          return unbiasedLinearCka(a, { ...b, squaredNorms }, await crossOf(permutation));
+          return unbiasedLinearCka(left, { ...right, squaredNorms }, await crossOf(permutation));
         },
       });
-    if (metric === 'angular_procrustes') {
-      const cosine = angularProcrustesCosine(a, b, cross);
-      measured.push({
-        ...common,
-        value: Math.acos(cosine),
-        influence: await angularProcrustesInfluence(a, b, cross, cosine),
-        scale: { similarity: Math.cos, value: (similarity) => Math.acos(Math.min(1, similarity)), most: 1 },
-        similarity: cosine,
-        permuted: async (permutation) => angularProcrustesCosine(a, b, await crossOf(permutation)),
-      });
-    }
+  }
+  if (asked.includes('angular_procrustes')) {
+    const cosine = angularProcrustesCosine(a, b, cross);
+    measured.push({
+      metric: 'angular_procrustes',
+      name: 'angular_procrustes',
+      rows,
+      value: Math.acos(cosine),
+      influence: () => angularProcrustesInfluence(a, b, cross, cosine),
+      hubness: null,
+      scale: { similarity: Math.cos, value: (similarity) => Math.acos(Math.min(1, similarity)), most: 1 },
+      similarity: cosine,
+      permuted: async (permutation) => angularProcrustesCosine(a, b, await crossOf(permutation)),
+    });
   }
   return measured;
-}
-
-/** A function that remembers what it made of the last argument: metrics that share work see a permutation one after another. */
-function lastOnly<A extends object, T>(make: (argument: A) => T): (argument: A) => T {
-  let last: { argument: A; made: T } | undefined;
-  return (argument) => {
-    if (last?.argument !== argument) last = { argument, made: make(argument) };
-    return last.made;
-  };
 }
 
 /** Similarities of each metric under each permutation. */

@@ -54,39 +54,100 @@ export interface RankTable {
   nearest: Int32Array[];
 }
 
-/** The table of a cloud: 4 n² bytes, O(n² p) by differences, so that equal rows tie. */
-export function rankTable(x: Matrix): RankTable {
+/**
+ * The table of a cloud: 4 n² bytes. Distances are those of a matrix product; those within its error of one another are compared again by
+ * differences, so that equal rows tie.
+ */
+export async function rankTable(x: Matrix<Float64Array>): Promise<RankTable> {
   const n = x.rows;
   const ranks = new Float32Array(n * n);
   const nearest: Int32Array[] = [];
-  const squares = new Float64Array(n);
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j < n; j++) squares[j] = j === i ? Infinity : squaredDistance(x, i, x, j);
-    const order = Int32Array.from(squares.keys()).sort((a, b) => squares[a] - squares[b]);
+  const pairs = new PairwiseDistances(x, x);
+  const order = new ColumnOrder(n);
+  const exact = new Float64Array(n);
+  await pairs.scan((i, values, offset) => {
+    values[offset + i] = Number.MAX_VALUE; // itself, last
+    const { columns, loss } = order.of(values, offset);
     for (let first = 0, end = 0; first < n - 1; first = end) {
-      while (end < n - 1 && squares[order[end]] === squares[order[first]]) end++;
-      for (let at = first; at < end; at++) ranks[i * n + order[at]] = (first + 1 + end) / 2;
-      if (first === 0) nearest.push(order.slice(0, end));
+      let value = values[offset + columns[first]];
+      for (end = first + 1; end < n - 1; end++) {
+        const next = values[offset + columns[end]];
+        if (next > value + 2 * pairs.error + loss * value) break;
+        if (next > value) value = next;
+      }
+      if (end - first > 1) {
+        for (let at = first; at < end; at++) exact[columns[at]] = squaredDistance(x, i, x, columns[at]);
+        columns.subarray(first, end).sort((a, b) => exact[a] - exact[b]);
+      }
+      for (let start = first, stop = start; start < end; start = stop) {
+        while (++stop < end && exact[columns[stop]] === exact[columns[start]]);
+        for (let at = start; at < stop; at++) ranks[i * n + columns[at]] = (start + 1 + stop) / 2;
+        if (start === 0) nearest.push(columns.slice(0, stop));
+      }
     }
-  }
+  });
   return { ranks, nearest };
+}
+
+/** Sorts the columns of rows of n positive values. */
+class ColumnOrder {
+  private readonly keys: Float64Array;
+  private readonly words: Uint32Array;
+  private readonly columns: Int32Array;
+  private readonly mask: number;
+
+  constructor(n: number) {
+    this.keys = new Float64Array(n);
+    this.words = new Uint32Array(this.keys.buffer);
+    this.columns = new Int32Array(n);
+    this.mask = 2 ** Math.ceil(Math.log2(n)) - 1;
+  }
+
+  /**
+   * Columns by their value, but for values that differ by less than `loss` times their size: the column is kept in the last bits of the value, which
+   * then sorts as a number, an order of magnitude faster than by a comparison.
+   * @returns columns [n], overwritten by the next call
+   */
+  of(values: Float64Array, offset: number): { columns: Int32Array; loss: number } {
+    const { keys, words, columns, mask } = this;
+    const n = keys.length;
+    for (let j = 0; j < n; j++) keys[j] = values[offset + j];
+    for (let j = 0; j < n; j++) words[2 * j] = (words[2 * j] & ~mask) | j; // little-endian, as every platform that koine runs on
+    keys.sort();
+    for (let at = 0; at < n; at++) columns[at] = words[2 * at] & mask;
+    return { columns, loss: 2 * (mask + 1) * Number.EPSILON };
+  }
+}
+
+/** What each row contributes to the information imbalance by the nearest row, k = 1, both ways [n]. */
+export function imbalanceOfTables(x: RankTable, y: RankTable): Record<keyof InformationImbalance, Float64Array> {
+  const n = x.nearest.length;
+  const order = Int32Array.from({ length: n }, (_, row) => row);
+  const contributions = (a: RankTable, b: RankTable) =>
+    Float64Array.from({ length: n }, (_, i) => (2 / n) * rankOfNearest(a, b, i, order));
+  return { xToY: contributions(x, y), yToX: contributions(y, x) };
 }
 
 /** Information imbalance by the nearest row, k = 1, where row i of x stands beside row `permutation[i]` of y. */
 export function permutedImbalance(x: RankTable, y: RankTable, permutation: Int32Array): InformationImbalance {
   const n = permutation.length;
   const inverse = new Int32Array(n);
-  permutation.forEach((from, to) => (inverse[from] = to));
+  for (let i = 0; i < n; i++) inverse[permutation[i]] = i;
   const oneWay = (a: RankTable, b: RankTable, to: Int32Array) => {
     let sum = 0;
-    for (let i = 0; i < n; i++) {
-      let ranks = 0;
-      for (const j of a.nearest[i]) ranks += b.ranks[to[i] * n + to[j]];
-      sum += ranks / a.nearest[i].length;
-    }
+    for (let i = 0; i < n; i++) sum += rankOfNearest(a, b, i, to);
     return (2 * sum) / (n * n);
   };
   return { xToY: oneWay(x, y, permutation), yToX: oneWay(y, x, inverse) };
+}
+
+/** Mean rank in b of those that are nearest to row i in a, row j of a being row `to[j]` of b. */
+function rankOfNearest(a: RankTable, b: RankTable, i: number, to: Int32Array): number {
+  const near = a.nearest[i];
+  const row = to[i] * to.length;
+  let ranks = 0;
+  for (let at = 0; at < near.length; at++) ranks += b.ranks[row + to[near[at]]];
+  return ranks / near.length;
 }
 
 /** Squared distances from one row: of a scan, to an error, and exact, so that equal rows tie. */

@@ -1,13 +1,13 @@
 import { matrix } from '../matrix.js';
 import { innerProducts } from '../pairwise.js';
-import { squaredFrobenius, type CentredCloud } from './centredCloud.js';
+import { squaredFrobenius, type CentredCloud, type GramCloud } from './centredCloud.js';
 
 /**
  * Linear centred kernel alignment (Kornblith et al. 2019): |XᵀY|²_F / (|XᵀX|_F |YᵀY|_F) of centred columns, 0 to 1.
  * @param cross XᵀY of the centred clouds [p, q]
  * @returns 0 when either cloud is a single point: it shares no direction with anything
  */
-export function linearCka(x: CentredCloud, y: CentredCloud, cross: Float64Array): number {
+export function linearCka(x: GramCloud, y: GramCloud, cross: Float64Array): number {
   const norm = Math.sqrt(squaredFrobenius(x.gram) * squaredFrobenius(y.gram));
   return norm === 0 ? 0 : squaredFrobenius(cross) / norm;
 }
@@ -18,7 +18,7 @@ export function linearCka(x: CentredCloud, y: CentredCloud, cross: Float64Array)
  * @returns 0 when either self-similarity is not positive
  * @throws RangeError below 4 rows, where the estimator is not defined
  */
-export function unbiasedLinearCka(x: CentredCloud, y: CentredCloud, cross: Float64Array): number {
+export function unbiasedLinearCka(x: GramCloud, y: GramCloud, cross: Float64Array): number {
   const n = x.points.rows;
   if (n < 4) throw new RangeError(`latent/similarity: unbiased CKA needs at least 4 rows; there are ${n}`);
   const hsic = (a: CentredCloud, b: CentredCloud, ab: Float64Array) => {
@@ -36,8 +36,8 @@ export function unbiasedLinearCka(x: CentredCloud, y: CentredCloud, cross: Float
  * @param ofX, ofY `selfForms` of the clouds, where they were computed before
  */
 export async function linearCkaInfluence(
-  x: CentredCloud,
-  y: CentredCloud,
+  x: GramCloud,
+  y: GramCloud,
   cross: Float64Array,
   ofX?: Float64Array,
   ofY?: Float64Array,
@@ -59,7 +59,7 @@ export async function linearCkaInfluence(
 }
 
 /** x_iᵀ(XᵀX)x_i for every row i [n]. */
-export function selfForms(x: CentredCloud): Promise<Float64Array> {
+export function selfForms(x: GramCloud): Promise<Float64Array> {
   return bilinearForms(x, x, x.gram);
 }
 

@@ -1,4 +1,5 @@
 import { takeRows, type Matrix } from '../matrix.js';
+import { crossProduct } from '../pairwise.js';
 import { centredCloud } from './centredCloud.js';
 import { maskedKernel, type MaskedKernel } from './cknna.js';
 import {
@@ -20,6 +21,8 @@ export interface CloudOptions {
   denseRows: Int32Array;
   /** Seed of the halves that maps are fitted on and judged by. */
   seed: number;
+  /** Bootstrap replicates: without any, what only they need is left out. */
+  replicates: number;
 }
 
 /** The part of a comparison that depends on one cloud alone: made once a model, it serves all its pairs. Empty where no metric asks for it. */
@@ -27,8 +30,8 @@ export interface CloudWork {
   /** [n, k] by each measure. */
   neighbours: Partial<Record<NeighbourMeasure, Neighbours>>;
   kernel: MaskedKernel | null;
-  /** XᵀX of the centred rows, and `selfForms`. */
-  gram: { products: Float64Array; forms: Float64Array } | null;
+  /** XᵀX of the centred rows, and `selfForms` where there are replicates. */
+  gram: { products: Float64Array; forms: Float64Array | null } | null;
   /** Of the training rows of the dense rows and of their halves. */
   decompositions: RightSingularVectors[] | null;
 }
@@ -60,9 +63,10 @@ export async function prepareCloud(x: Matrix<Float64Array>, options: CloudOption
   list.forEach((measure, at) => (neighbours[measure] = found[at]));
 
   let gram: CloudWork['gram'] = null;
-  if (asked.has('linear_cka') || asked.has('unbiased_linear_cka') || asked.has('angular_procrustes')) {
-    const cloud = await centredCloud(x);
-    gram = { products: cloud.gram, forms: await selfForms(cloud) };
+  if (asked.has('linear_cka') || asked.has('unbiased_linear_cka')) {
+    const cloud = centredCloud(x);
+    const products = await crossProduct(cloud.points, cloud.points);
+    gram = { products, forms: options.replicates > 0 ? await selfForms({ ...cloud, gram: products }) : null };
   }
   let decompositions: CloudWork['decompositions'] = null;
   if (asked.has('gfre') && denseRows.length >= leastRows('gfre', k)) {

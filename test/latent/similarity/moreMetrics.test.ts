@@ -11,7 +11,13 @@ import {
 } from '../../../latent/similarity/distanceCorrelation.js';
 import { reconstructionHalves } from '../../../latent/similarity/featureReconstruction.js';
 import { gfre } from '../../../latent/similarity/gfre.js';
-import { informationImbalance, permutedImbalance, rankTable } from '../../../latent/similarity/informationImbalance.js';
+import {
+  imbalanceOfRows,
+  imbalanceOfTables,
+  informationImbalance,
+  permutedImbalance,
+  rankTable,
+} from '../../../latent/similarity/informationImbalance.js';
 import { lfre } from '../../../latent/similarity/lfre.js';
 import { permutedOverlap } from '../../../latent/similarity/mutualNeighbours.js';
 import { nearestNeighbours } from '../../../latent/similarity/neighbours.js';
@@ -211,7 +217,7 @@ describe('permuted rows', () => {
       [x, repeated],
       [repeated, x],
     ]) {
-      const imbalance = permutedImbalance(rankTable(first), rankTable(second), permutation);
+      const imbalance = permutedImbalance(await rankTable(first), await rankTable(second), permutation);
       const direct = await informationImbalance(first, takeRows(second, permutation));
       expect(imbalance.xToY).toBeCloseTo(direct.xToY, 12);
       expect(imbalance.yToX).toBeCloseTo(direct.yToX, 12);
@@ -394,3 +400,30 @@ function correlationOf(a: ArrayLike<number>, b: ArrayLike<number>): number {
   const [x, y] = [about(a), about(b)];
   return x.reduce((sum, value, i) => sum + value * y[i], 0) / (x.length * spread(x) * spread(y));
 }
+
+test('a table of ranks gives every row the contribution that it has by its distances, near ties, ties and duplicates among them', async () => {
+  const normal = normalFrom(seededRandom(77));
+  const n = 70;
+  const grid = matrix(
+    Float64Array.from({ length: n * 3 }, () => Math.round(normal())),
+    n,
+    3,
+  ); // many equal distances and rows
+  const close = matrix(
+    grid.data.map((value) => 1e6 + value + 1e-9 * normal()),
+    n,
+    3,
+  ); // distances that a matrix product cannot tell apart
+  const free = normalCloud(n, 5, 78);
+  for (const [x, y] of [
+    [grid, free],
+    [free, close],
+    [grid, close],
+    [matrix(new Float64Array(n * 2), n, 2), free],
+  ]) {
+    const found = imbalanceOfTables(await rankTable(x), await rankTable(y));
+    const expected = await imbalanceOfRows(x, y);
+    for (const way of ['xToY', 'yToX'] as const)
+      found[way].forEach((one, i) => expect(one, `row ${i}`).toBeCloseTo(expected[way][i], 12));
+  }
+});
