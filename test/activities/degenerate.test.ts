@@ -1,5 +1,5 @@
 import { mkdtempSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -131,12 +131,6 @@ function expectFinite(row: Row, table: string): void {
     if (typeof value === 'number') expect(Number.isFinite(value), `${table}.${column} is ${value}`).toBe(true);
 }
 
-/** Whether a structure has none of an element. */
-const without =
-  (element: number) =>
-  ({ atomicNumbers }: Structure) =>
-    !atomicNumbers.includes(element);
-
 /** Structures of several lists with ids of their own. */
 const renumbered = (structure: Structure, i: number): Structure => ({ ...structure, materialId: `structure-${i}` });
 
@@ -151,8 +145,9 @@ function diagonals(...compositions: number[][]): Structure[] {
 
 const crystals = (count: number, composition: (i: number) => number[]) =>
   diagonals(...Array.from({ length: count }, (_, i) => composition(i)));
-/** 3 atoms each, of 5, 7 and 11 elements; fluorine is what the tiny network cannot do. */
+/** 3 atoms each, of 5, 7 and 11 elements. */
 const mixed = crystals(30, (i) => [3 + (i % 5), 11 + (i % 7), 19 + (i % 11)]);
+/** What the tiny network gives NaN on. */
 const fluorides = crystals(6, (i) => [NAN_ELEMENT, 11 + i]);
 
 /** Values of a metric over all rows of the draws, without nulls. */
@@ -217,7 +212,10 @@ test.each(['direct', 'random', 'farthest-point', 'kmeans++', 'element-stratified
 );
 
 test('two ids of one network: all that can be equal is', async () => {
-  const tables = await publishedTables(mixed.filter(without(NAN_ELEMENT)), { models: ['tiny', 'twin'] });
+  const tables = await publishedTables(mixed, {
+    models: ['tiny', 'twin'],
+    diagnostics: { ...everything.diagnostics, drift: { pairs: [['tiny', 'twin']] } },
+  });
   for (const metric of ['mutual_knn_euclidean', 'cknna', 'linear_cka', 'unbiased_linear_cka', 'distance_correlation'])
     for (const value of valuesOf(tables, metric)) expect(value).toBeCloseTo(1, 9);
   for (const metric of ['angular_procrustes', 'gfre_a_to_b', 'gfre_b_to_a'])
@@ -226,6 +224,7 @@ test('two ids of one network: all that can be equal is', async () => {
     ({ design, space }) => design === 'same' && space === 'coordinates',
   ))
     expect(row).toMatchObject({ cost: 0, paired_cost: 0, alignment_ratio: 0 });
+  for (const { metric, value } of tables.drift) expect(value).toBeCloseTo(metric === 'shared_neighbours' ? 1 : 0, 9);
   for (const { bias, own_bias } of tables.element_bias) expect([bias, own_bias]).toEqual([0, 0]);
   expect(new Set(tables.stitching.flatMap(({ model_a, model_b }) => [model_a, model_b]))).toEqual(
     new Set(['tiny', 'twin']),
@@ -233,7 +232,20 @@ test('two ids of one network: all that can be equal is', async () => {
 });
 
 test('constant embeddings: no similarity, no atom found beyond chance, a warning', async () => {
-  const tables = await publishedTables(mixed.filter(without(NAN_ELEMENT)), { models: ['tiny', 'constant'] });
+  const path = join(place.folder, 'labels.csv');
+  await writeFile(path, ['id,label', ...mixed.map(({ materialId }) => `${materialId},-1.5`)].join('\n'));
+  const tables = await publishedTables(mixed, {
+    models: ['tiny', 'constant'],
+    diagnostics: {
+      ...everything.diagnostics,
+      drift: { pairs: [['tiny', 'constant']] },
+      stitching: { labels: [{ name: 'flat', path, column: 'label' }] },
+    },
+  });
+  expect(tables.drift.length).toBeGreaterThan(0);
+  const flat = tables.stitching.filter(({ target }) => target === 'flat');
+  expect(flat).not.toEqual([]);
+  for (const { mean_error, gap } of flat) expect([mean_error, gap]).toEqual([0, null]); // nothing to predict
   for (const metric of ['linear_cka', 'unbiased_linear_cka', 'cknna', 'distance_correlation'])
     for (const value of valuesOf(tables, metric)) expect(value).toBeCloseTo(0, 9);
   for (const value of valuesOf(tables, 'angular_procrustes')) expect(value).toBeCloseTo(Math.PI / 2, 9);
@@ -261,9 +273,10 @@ test('constant embeddings hold no anchors but one', async () => {
 test('structures on which a model gives NaN are quarantined, by name; the rest goes on without them', async () => {
   const tables = await publishedTables([...mixed, ...fluorides].map(renumbered), { models: ['tiny', 'one-hot'] });
   const refused = tables.quarantine.filter(({ model }) => model === 'tiny');
-  const holding = [...mixed, ...fluorides].filter((structure) => !without(NAN_ELEMENT)(structure));
-  expect(refused).toHaveLength(holding.length);
-  for (const { code, message } of refused) {
+  expect(refused).toHaveLength(fluorides.length);
+  const left = new Set(tables.similarity_rows.map(({ material_id }) => material_id));
+  for (const { code, message, material_id } of refused) {
+    expect(left.has(material_id)).toBe(false);
     expect(code).toBe('non_finite_embedding');
     expect(message).toMatch(/holds NaN/);
   }
