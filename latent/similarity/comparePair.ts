@@ -8,7 +8,7 @@ import { compareDense } from './compareDense.js';
 import { lastOnly } from './lastOnly.js';
 import { linearCka, linearCkaInfluence, unbiasedLinearCka } from './linearCka.js';
 import { isDense, measureOf, similarityMetrics, type SimilarityMetric, type SimilarityValueName } from './metrics.js';
-import { mean, neighbourOverlaps, permutedOverlap } from './mutualNeighbours.js';
+import { mean, neighbourOverlaps, PermutedOverlap } from './mutualNeighbours.js';
 import { hubness } from './neighbours.js';
 import { aboveThreshold, calibrate, type Calibration, type NullKind } from './nulls.js';
 import { leastRows, prepareCloud, type PreparedCloud } from './preparedCloud.js';
@@ -89,7 +89,7 @@ export async function compareClouds(
   const count = (metric: SimilarityMetric) => (isDense(metric) ? rows.dense : rows.all).n;
   const asked = metrics.filter((metric) => count(metric) >= leastRows(metric, neighbours));
   const measured = [
-    ...compareNeighbours(asked, x, y, rows.all),
+    ...compareNeighbours(asked, x, y, rows.all, nulls.metrics.includes('cknna')),
     ...(await compareLinear(asked, x, y, rows.all)),
     ...(await compareDense(asked, x, y, rows.dense, options)),
   ];
@@ -153,11 +153,13 @@ export async function comparePair(x: Matrix, y: Matrix, options: ComparePairOpti
   );
 }
 
+/** @param withKernels whether CKNNA has nulls too, which tell the overlap of the neighbours by cosine on the way */
 function compareNeighbours(
   metrics: readonly SimilarityMetric[],
   x: PreparedCloud,
   y: PreparedCloud,
   rows: RowSet,
+  withKernels: boolean,
 ): Measured[] {
   const measured: Measured[] = [];
   const [a, b] = [x.work.kernel, y.work.kernel];
@@ -167,7 +169,8 @@ function compareNeighbours(
     const measure = measureOf[metric];
     const [inX, inY] = measure ? [x.work.neighbours[measure], y.work.neighbours[measure]] : [];
     if (!inX || !inY) continue;
-    const value = permutedOverlap(inX, inY, null); // rounded as those of permutations are
+    const overlap = new PermutedOverlap(inX, inY);
+    const value = overlap.of(null); // rounded as those of permutations are
     measured.push({
       metric,
       name: metric as SimilarityValueName,
@@ -176,7 +179,7 @@ function compareNeighbours(
       influence: () => neighbourOverlaps(inX, inY).map((overlap) => overlap - value),
       hubness: { x: hubness(inX), y: hubness(inY) },
       permuted: (permutation) =>
-        shared && measure === 'cosine' ? shared(permutation).overlap : permutedOverlap(inX, inY, permutation),
+        shared && withKernels && measure === 'cosine' ? shared(permutation).overlap : overlap.of(permutation),
     });
   }
   if (kernels && shared)

@@ -12,23 +12,55 @@ export function neighbourOverlaps(x: Neighbours, y: Neighbours): Float64Array {
 }
 
 /**
- * The mean overlap after the rows of y are permuted: row i of x then stands beside row `permutation[i]` of y, or row i for null. Neighbour sets are
- * only relabelled, so that one permutation costs O(n k).
+ * The mean overlap after the rows of y are permuted: row i of x then stands beside row `permutation[i]` of y, or row i for null.
  * @throws RangeError when the two differ in rows or k
  */
-export function permutedOverlap(x: Neighbours, y: Neighbours, order: Int32Array | null): number {
-  checkAlike(x, y);
-  const permutation = order ?? Int32Array.from({ length: x.rows }, (_, row) => row);
-  const { rows, k } = x;
-  const [inX, inY] = [x.indices, y.indices];
-  const marked = new Int32Array(rows); // by row of y: 1 + the last row of x that has it for a neighbour
-  let shared = 0;
-  for (let i = 0; i < rows; i++) {
-    const mark = i + 1;
-    for (let at = i * k, end = at + k; at < end; at++) marked[permutation[inX[at]]] = mark;
-    for (let at = permutation[i] * k, end = at + k; at < end; at++) if (marked[inY[at]] === mark) shared++;
+export function permutedOverlap(x: Neighbours, y: Neighbours, permutation: Int32Array | null): number {
+  return new PermutedOverlap(x, y).of(permutation);
+}
+
+/** Bits that tell, for nearly all rows that are not neighbours of a row, that they are not: 8 words a row. */
+const FILTER_WORDS = 8;
+
+/** `permutedOverlap` for many permutations. Neighbour sets are only relabelled, so that one permutation costs O(n k). */
+export class PermutedOverlap {
+  private readonly filter: Int32Array;
+
+  /** @throws RangeError when the two differ in rows or k */
+  constructor(
+    private readonly x: Neighbours,
+    private readonly y: Neighbours,
+  ) {
+    checkAlike(x, y);
+    this.filter = new Int32Array(y.rows * FILTER_WORDS);
+    for (let row = 0, at = 0; row < y.rows; row++)
+      for (let end = at + y.k; at < end; at++) this.filter[wordOf(row, y.indices[at])] |= 1 << y.indices[at];
   }
-  return shared / (rows * k);
+
+  /** See `permutedOverlap`. */
+  of(permutation: Int32Array | null): number {
+    const { rows, k } = this.x;
+    const inX = this.x.indices;
+    const inY = this.y.indices;
+    const filter = this.filter;
+    const order = permutation ?? Int32Array.from({ length: rows }, (_, row) => row);
+    let shared = 0;
+    for (let i = 0; i < rows; i++) {
+      const row = order[i];
+      const end = (i + 1) * k;
+      for (let at = i * k; at < end; at++) {
+        const neighbour = order[inX[at]];
+        if ((filter[wordOf(row, neighbour)] & (1 << neighbour)) === 0) continue;
+        for (let other = row * k, last = other + k; other < last; other++) if (inY[other] === neighbour) shared++;
+      }
+    }
+    return shared / (rows * k);
+  }
+}
+
+/** The word of a row's filter that has the bit of a neighbour, which is its number modulo 32. */
+function wordOf(row: number, neighbour: number): number {
+  return row * FILTER_WORDS + ((neighbour >>> 5) & (FILTER_WORDS - 1));
 }
 
 /**
