@@ -8,8 +8,6 @@ export interface SingularValues {
   v: Float64Array;
 }
 
-/** Two columns count as orthogonal at this cosine; one-sided Jacobi converges quadratically, so little is left to gain. */
-const ORTHOGONAL = 1e-15;
 const MOST_SWEEPS = 60;
 
 /**
@@ -28,6 +26,8 @@ export function svd(a: Float64Array, rows: number, columns: number): SingularVal
   for (let c = 0; c < columns; c++) z[c * columns + c] = 1;
   const norms = new Float64Array(columns);
   for (let c = 0; c < columns; c++) norms[c] = dot(w, c * rows, w, c * rows, rows);
+  // Cosine at which two columns count as orthogonal: what rounding leaves of an inner product (LAPACK's dgesvj has half of it).
+  const orthogonal = Number.EPSILON * Math.sqrt(rows);
   const floor = Math.max(...norms, 0) * Number.EPSILON ** 2 * rows * rows;
   for (let sweep = 0, rotated = true; rotated; sweep++) {
     if (sweep === MOST_SWEEPS)
@@ -44,7 +44,7 @@ export function svd(a: Float64Array, rows: number, columns: number): SingularVal
       for (let q = p + 1; q < columns; q++) {
         if (norms[p] <= floor || norms[q] <= floor) continue;
         const inner = dot(w, p * rows, w, q * rows, rows);
-        if (Math.abs(inner) <= ORTHOGONAL * Math.sqrt(norms[p] * norms[q])) continue;
+        if (Math.abs(inner) <= orthogonal * Math.sqrt(norms[p] * norms[q])) continue;
         rotated = true;
         const zeta = (norms[q] - norms[p]) / (2 * inner);
         const t = Math.sign(zeta || 1) / (Math.abs(zeta) + Math.hypot(1, zeta));

@@ -56,3 +56,23 @@ test('small singular values keep their digits where the Gram matrix would lose t
   expect(s[0]).toBeCloseTo(1, 14);
   expect(Math.abs(s[1] / small - 1)).toBeLessThan(1e-3); // the entries themselves round at 1e-16
 });
+
+test('rotations end on many rows of few different values, as coordinates of a control are', () => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const random = seededRandom(seed);
+    const [rows, columns, elements] = [500, 40, 10 + Math.floor(30 * random())];
+    const anchors = Array.from({ length: columns }, () => Math.floor(elements * random() ** 2));
+    const a = new Float64Array(rows * columns);
+    for (let i = 0; i < rows; i++) {
+      const element = Math.floor(elements * random() ** 2);
+      anchors.forEach((anchor, c) => (a[i * columns + c] = anchor === element ? 1 : 0));
+    }
+    for (let c = 0; c < columns; c++) {
+      let mean = 0;
+      for (let i = 0; i < rows; i++) mean += a[i * columns + c] / rows;
+      for (let i = 0; i < rows; i++) a[i * columns + c] -= mean;
+    }
+    const { s } = svd(a, rows, columns);
+    expect(s[0]).toBeCloseTo(singularValues(a, rows, columns)[0], 10);
+  }
+});
