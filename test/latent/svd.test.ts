@@ -58,9 +58,10 @@ test('small singular values keep their digits where the Gram matrix would lose t
 });
 
 test('rotations end on many rows of few different values, as coordinates of a control are', () => {
-  for (let seed = 1; seed <= 40; seed++) {
+  // Seeds on which columns that are orthogonal but for rounding were once turned for ever.
+  for (const seed of [22, 81, 134, 155]) {
     const random = seededRandom(seed);
-    const [rows, columns, elements] = [500, 40, 10 + Math.floor(30 * random())];
+    const [rows, columns, elements] = [500, 100, 20 + Math.floor(60 * random())];
     const anchors = Array.from({ length: columns }, () => Math.floor(elements * random() ** 2));
     const a = new Float64Array(rows * columns);
     for (let i = 0; i < rows; i++) {
