@@ -15,6 +15,7 @@ import type { ItemTask, PlanDocument, RunRef, Tally } from './documents.js';
 import type { Work } from './heartbeat.js';
 import { driftDiagnostic } from './drift.js';
 import { Pools, poolStage } from './pool.js';
+import { ModelNotCollected } from './project.js';
 import { judgementDiagnostic, judgementFindings } from './judgement.js';
 import type { Runs } from './runs.js';
 import { spacesDiagnostic } from './spaces.js';
@@ -79,12 +80,16 @@ export async function publishedDiagnostics(
   return [...tables].map(([table, parts]) => ({ table, parts }));
 }
 
-/** How many items of the diagnostics are there already. */
+/** How many items of the diagnostics are there already; those of models that are not collected are not. */
 export async function cachedDiagnostics(runs: Runs, task: Omit<DiagnosticTask, 'item'>): Promise<number> {
   let cached = 0;
   for (const diagnostic of diagnosticsOf(runs))
     for (let item = 0; item < diagnostic.items(task.plan); item++)
-      if (await diagnosticParts(runs, diagnostic, { ...task, item })) cached++;
+      try {
+        if (await diagnosticParts(runs, diagnostic, { ...task, item })) cached++;
+      } catch (error) {
+        if (!(error instanceof ModelNotCollected)) throw error;
+      }
   return cached;
 }
 

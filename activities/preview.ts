@@ -82,8 +82,8 @@ export async function previewRun(
     total: items.reduce((sum, { items: count }) => sum + count, 0),
     cached: 0,
   };
-  if (basis && collected.size === models.length) {
-    for (const { id } of models) await projectStage(runs).collectModel(run, basis, id, work);
+  if (basis) {
+    for (const id of collected.keys()) await projectStage(runs).collectModel(run, basis, id, work);
     diagnostics.cached = await cachedDiagnostics(runs, { run, plan, basis, work });
   }
   return {

@@ -222,7 +222,12 @@ export async function projectedShards(
   return found;
 }
 
-/** Everything a model has in the snapshot and basis of a run. */
+/** A model of the run whose parts are not all there yet. */
+export class ModelNotCollected extends Error {
+  override readonly name = 'ModelNotCollected';
+}
+
+/** Everything a model has in the snapshot and basis of a run. @throws {ModelNotCollected} */
 export async function modelParts(
   runs: Runs,
   run: RunRef,
@@ -231,7 +236,7 @@ export async function modelParts(
   work: Work,
 ): Promise<ModelParts> {
   const receipt = await findReceipt<ModelReceipt>(runs.store(run), 'model', modelKey(run, basis, model), work);
-  if (!receipt) throw new Error(`activities: model ${model} is not collected`);
+  if (!receipt) throw new ModelNotCollected(`activities: model ${model} is not collected`);
   return receipt.parts;
 }
 

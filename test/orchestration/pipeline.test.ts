@@ -26,6 +26,7 @@ describeShared('an alignment of real potentials over the 60 reference structures
       limits: { quarantine_fraction: 0.2 },
     });
   let first: Ended & { summary: RunSummary };
+  let foreseen: { total: number; cached: number };
 
   beforeAll(async () => {
     first = await place.run(spec(families.slice(0, 3)));
@@ -65,7 +66,9 @@ describeShared('an alignment of real potentials over the 60 reference structures
     const plan = JSON.parse(stdout) as {
       models: { id: string; embed: { total: number; cached: number } }[];
       pairs: object;
+      diagnostics: { total: number; cached: number };
     };
+    foreseen = plan.diagnostics;
     for (const { id, embed } of plan.models) expect(embed.cached).toBe(id === 'nequix-mp-1' ? 0 : embed.total);
     expect(plan.pairs).toEqual({ total: 6, cached: 3 });
     expect(stamps(output)).toEqual(before);
@@ -81,6 +84,11 @@ describeShared('an alignment of real potentials over the 60 reference structures
     expect(code).toBe(0);
     for (const { id, shards } of summary.models) expect(shards.computed).toBe(id === 'nequix-mp-1' ? shards.total : 0);
     expect(summary.pairs).toEqual({ computed: 3, reused: 3 });
+    expect(summary.diagnostics).toEqual({
+      computed: foreseen.total - foreseen.cached,
+      reused: foreseen.cached,
+    });
+    expect(foreseen.cached).toBeGreaterThan(0);
     expect(summary.basis).toBe(first.summary.basis);
     const after = new Map([
       ...parts(output, 'embeddings'),
