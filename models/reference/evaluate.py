@@ -99,6 +99,7 @@ def evaluate(potential: Potential, frames: Frames, device: torch.device) -> dict
         "epochs": len(training.curve),
         "steps": sum(line["steps"] for line in training.curve),
         "seed": potential.seed,
+        **({"remark": potential.remark} if potential.remark else {}),
         "test": part_errors(built, maker),
         "rotation": symmetry_errors(built, maker, some, rotations),
         "inversion": symmetry_errors(built, maker, some, np.tile(-np.eye(3), (len(some), 1, 1))),

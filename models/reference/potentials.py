@@ -53,6 +53,8 @@ class Potential:
     max_neighbours: int | None = None
     conservative: bool = True
     equivariant: bool = True
+    remark: str = ""
+    """what a reader of the test errors has to know; on the card and in the record"""
 
     @property
     def checkpoint_suffix(self) -> str:
@@ -107,8 +109,9 @@ POTENTIALS: dict[str, Potential] = {
             environment="torch",
             cutoff=4.5,
             hyperparameters=MACE | {"hidden_irreps": "24x0e + 24x1o"},
-            schedule=replace(MACE_SCHEDULE, epochs=6, fine_epochs=2),
+            schedule=MACE_SCHEDULE,
             seed=13,
+            remark="the test part was evaluated twice: first for a version of 8 epochs, then for this one of 15",
         ),
         Potential(
             id="ref-mace-hot",

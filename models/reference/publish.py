@@ -59,7 +59,7 @@ def publish(potential: Potential, statistics: Statistics, structures: Path) -> d
         "lineage": potential.id,
         "training": {
             "script": "models/reference/train.py",
-            "data": f"{data}; {record['train_frames']} frames, split by formula",
+            "data": "; ".join([data, f"{record['train_frames']} frames, split by formula", *filter(None, [potential.remark])]),
             "data_licence": DATA_LICENCE,
             "steps": record["steps"],
             "seed": record["seed"],

@@ -28,6 +28,7 @@ def test_the_card_says_what_the_evaluation_found(potential: Potential) -> None:
     assert {"all": {name: training[name] for name in record["test"]["all"]}, **training["subsets"]} == record["test"]
     assert (training["steps"], training["seed"], card["parameters"]) == (record["steps"], potential.seed, record["parameters"])
     assert set(training["subsets"]) == {"force-bearing", *SUBSETS}
+    assert potential.remark in training["data"] and record.get("remark", "") == potential.remark
 
 
 @EACH
