@@ -16,7 +16,7 @@ const ENERGY = 'energy_per_atom';
 export function stitchingDiagnostic(runs: Runs, indices: DiagnosticIndices, pools: Pools): Diagnostic {
   return {
     stage: 'stitching',
-    version: 1,
+    version: 2,
     items: (plan) => (plan.spec.diagnostics.stitching.enabled ? pairCount(plan) : 0),
     item: (task) => {
       const { plan } = task;

@@ -492,8 +492,15 @@ def atypical(run: Run, docs: Path) -> str:
     figures.intervals(
         docs / "findings/errors.svg", rows, "Spearman correlation with the error of SevenNet-0 (July 2024)", 0
     )
+    within = spearman.filter(pl.col("subset") != "all").group_by("score").agg(pl.mean("value"))
+    means = dict(within.iter_rows())
+    ranked = ", ".join(f"{name.replace('_', ' ')} {means[name]:.2f}" for name in sorted(means, key=lambda n: -means[n]))
+    backwards = means.get("anchor_cosine", 0) < min(0, means.get("novelty", 0) - 0.2)
     return f"""Scores of a structure against the potentials' error in energy per atom against DFT: Spearman correlation, mean and range over the {judged["model"].n_unique()} potentials whose energies are comparable
 (uncorrected PBE(+U) of the Materials Project). The energy gap needs a second comparable potential; composition distance, rarity and size are plain baselines. None of these is an error bar.
+
+Mean within the sources: {ranked}. Over all frames at once anything does well that tells one source from another, so the row `all` says little.
+{"The cosine to the nearest anchor works the wrong way round: DIRECT takes unusual atoms as anchors, so that an unusual atom often has one beside it." if backwards else ""}
 
 ![Spearman correlations with their intervals](findings/errors.svg)
 

@@ -16,7 +16,8 @@ export function columnScale(x: Matrix): ColumnScale {
   if (x.rows === 0) throw new RangeError('latent/disagreement: there are no rows to take a scale from');
   const mean = columnMeans(x);
   const deviation = new Float64Array(x.columns);
-  for (let at = 0; at < x.data.length; at++) deviation[at % x.columns] += (x.data[at] - mean[at % x.columns]) ** 2;
+  for (let row = 0, at = 0; row < x.rows; row++)
+    for (let c = 0; c < x.columns; c++, at++) deviation[c] += (x.data[at] - mean[c]) ** 2;
   const floor = CONSTANT * Math.sqrt(deviation.reduce((sum, value) => sum + value, 0) / x.columns / x.rows);
   for (let c = 0; c < x.columns; c++) {
     const value = Math.sqrt(deviation[c] / x.rows);

@@ -23,7 +23,9 @@ export type HeadName = keyof typeof HEADS;
  */
 export function standardised(x: Matrix, reference: Matrix): Matrix<Float64Array> {
   const { mean, deviation } = columnScale(reference);
-  const data = Float64Array.from(x.data, (value, at) => (value - mean[at % x.columns]) / deviation[at % x.columns]);
+  const data = new Float64Array(x.data.length);
+  for (let row = 0, at = 0; row < x.rows; row++)
+    for (let c = 0; c < x.columns; c++, at++) data[at] = (x.data[at] - mean[c]) / deviation[c];
   return { data, rows: x.rows, columns: x.columns };
 }
 
@@ -39,7 +41,8 @@ export async function ridgeHead(x: Matrix<Float64Array>, y: Float64Array): Promi
   const weights = solvePositiveDefinite(a, p, b, 1);
   return (other) => {
     const predicted = new Float64Array(other.rows).fill(intercept);
-    for (let at = 0; at < other.data.length; at++) predicted[Math.floor(at / p)] += other.data[at] * weights[at % p];
+    for (let row = 0, at = 0; row < other.rows; row++)
+      for (let c = 0; c < p; c++) predicted[row] += other.data[at++] * weights[c];
     return Promise.resolve(predicted);
   };
 }

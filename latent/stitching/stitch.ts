@@ -177,6 +177,8 @@ function shareMatrix(compositions: readonly ReadonlyMap<number, number>[]): Matr
 }
 
 function takeColumns(x: Matrix, order: Int32Array): Matrix<Float64Array> {
-  const data = Float64Array.from(x.data, (_, at) => x.data[at - (at % x.columns) + order[at % x.columns]]);
+  const data = new Float64Array(x.data.length);
+  for (let first = 0; first < data.length; first += x.columns)
+    for (let c = 0; c < x.columns; c++) data[first + c] = x.data[first + order[c]];
   return { data, rows: x.rows, columns: x.columns };
 }
