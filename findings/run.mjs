@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// `npm run findings`: makes the controls, runs findings.yaml and the same with two lists of rows in place of draws, and writes
+// `npm run findings`: makes the controls, runs findings.yaml, then variants of it on listed rows and with other coordinates, and writes
 // docs/findings.md from the tables. Everything found by its digest is left as it is, so that a second call computes nothing.
 import { spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
@@ -27,16 +27,25 @@ make('control-random-element-1', 'control', 'random-element', '--seed', '1');
 koine('run', join(folder, 'findings.yaml'));
 python('rows.py', output, lists);
 const spec = await loadRunSpec(join(folder, 'findings.yaml'));
-for (const name of ['equilibrium', 'extreme']) {
-  // The same anchors, another list of rows: only similarity is computed.
-  const variant = {
-    ...spec,
-    name: `findings-${name}`,
-    basis: { ...spec.basis, from: 'findings' },
-    similarity: { ...spec.similarity, rows: join(lists, `${name}.txt`) },
-  };
+const rows = (name) => ({ similarity: { ...spec.similarity, rows: join(lists, `${name}.txt`) } });
+const sameAnchors = { basis: { ...spec.basis, from: 'findings' } };
+// What other coordinates need not repeat.
+const lean = {
+  transport: { ...spec.transport, sample: 100, draws: 1, baselines: [] },
+  diagnostics: Object.fromEntries(
+    Object.entries(spec.diagnostics).map(([name, value]) => [name, value.enabled ? { enabled: false } : value]),
+  ),
+};
+// The same embeddings throughout: on listed rows only similarity is computed; with other coordinates, what follows from them.
+const variants = {
+  equilibrium: { ...sameAnchors, ...rows('equilibrium') },
+  extreme: { ...sameAnchors, ...rows('extreme') },
+  centred: { ...sameAnchors, ...rows('equilibrium'), ...lean, coordinates: { centre: 'anchors' } },
+  random: { ...rows('equilibrium'), ...lean, basis: { ...spec.basis, method: 'random' } },
+};
+for (const [name, change] of Object.entries(variants)) {
   const file = join(lists, `${name}.json`);
-  writeFileSync(file, JSON.stringify(variant, null, 2));
+  writeFileSync(file, JSON.stringify({ ...spec, ...change, name: `findings-${name}` }, null, 2));
   koine('run', file);
 }
 python('write.py', output, join(root, 'docs'));

@@ -128,6 +128,9 @@ def beyond_composition(scores: Scores, docs: Path) -> tuple[str, dict]:
     untrained = groups.get(UNTRAINED, []) + groups.get(SHUFFLED, [])
     holds = min(trained) > max(groups.get(COMPOSITION, [0])) and np.mean(trained) > 2 * np.mean(untrained)
     above = np.mean([value > max(untrained) for value in trained])
+    raw = by_relation(scores.of("calibrated", space="embeddings"), scores.models)
+    raw_untrained = raw.get(UNTRAINED, []) + raw.get(SHUFFLED, [])
+    lost = np.mean(across(raw)) > 1.5 * np.mean(trained)
     text = f"""{
         "Yes, and it is a modest agreement." if holds else "Not clearly."
     } Trained potentials of different families share {spread(trained)} of their
@@ -140,6 +143,15 @@ Trained potentials against networks with random or shuffled weights reach {
 {percent(above)} of the trained pairs lie above the best of the {
         len(untrained)
     } pairs with a network that learned nothing.
+
+The same on raw embeddings: {spread(across(raw))} for trained pairs, {
+        spread(raw_untrained)
+    } with untrained or shuffled networks, {spread(raw.get(COMPOSITION, [0]))} with composition.
+{
+        "Cosines to 100 anchors lose most of what the potentials share: the anchors, not the potentials, limit the headline."
+        if lost
+        else ""
+    }
 
 ![Common neighbours of all pairs](findings/similarity.svg)
 
@@ -215,7 +227,8 @@ def what_matters(groups: dict[str, list[float]], scores: Scores) -> str:
     order = " > ".join(
         f"{name} {means[name]:.2f}" for name in sorted(RELATIONS, key=lambda r: -means.get(r, -1)) if name in means
     )
-    return f"""Lineage first. {order}. Being of one family with other data is worth {family:+.2f} over strangers, having seen the same data with another family {data:+.2f}.
+    highest = means[RELATIONS[0]] == max(means[name] for name in RELATIONS if name in means)
+    return f"""{"Lineage weighs most" if highest else "Means"}: {order}. Being of one family with other data is worth {family:+.2f} over strangers, having seen the same data with another family {data:+.2f}.
 {"Architecture weighs more than data." if family > data + 0.02 else "Data weigh more than architecture." if data > family + 0.02 else "Neither of the two clearly weighs more."}
 The groups are small and overlap in models, so these are differences of means, not tests.
 
@@ -223,7 +236,19 @@ The groups are small and overlap in models, so these are differences of means, n
 """
 
 
-def which_defaults(scores: Scores) -> str:
+def which_anchors(runs: dict[str, Scores]) -> str:
+    """The headline on the same listed rows, with coordinates made in different ways."""
+    rows = [
+        contrast_row(name, by_relation(scores.of("calibrated", space=space), scores.models))
+        for name, (scores, space) in {
+            **{name: (scores, "coordinates") for name, scores in runs.items()},
+            "raw embeddings": (next(iter(runs.values())), "embeddings"),
+        }.items()
+    ]
+    return table(["vectors", "other families", "untrained, shuffled", "composition", "separation"], rows)
+
+
+def which_defaults(scores: Scores, anchors: dict[str, Scores]) -> str:
     rows = []
     for metric, label in METRICS.items():
         for space in ("coordinates", "embeddings"):
@@ -258,6 +283,15 @@ Neighbours by inner product are ruled by hubs (median skewness of how often an a
         hubness["mutual_knn_inner"]:.1f}, Euclidean {hubness["mutual_knn_euclidean"]:.1f}){
         ", and by them trained potentials agree no better with each other than with composition" if beaten else ""
     }.
+
+How the coordinates are made, on the {
+        min(
+            next(iter(anchors.values())).of("n", null="none").values()
+        ):,} listed atoms of relaxed crystals (common neighbours, Euclidean, calibrated within element):
+
+{which_anchors(anchors)}
+
+DIRECT was fitted on all frames, and frames far from equilibrium hold the most unusual atoms: anchors taken from them lie close together as seen from a relaxed crystal.
 """
 
 
@@ -303,12 +337,18 @@ def transport(run: Run, models: list[str]) -> str:
         )
     trained = same.filter(pl.col("relation").is_in(ACROSS))
     gap = (same["gap"] / same["cost"]).max()
+    apart = disjoint.filter(pl.col("relation").is_in(ACROSS))
+    matched, floor, ceiling = (apart[f"element_match_{name}"].mean() for name in ("mass", "floor", "ceiling"))
     return f"""Exact transport between the coordinates of two potentials puts {
         percent(trained["identity_mass"].mean())
     } of the mass of trained pairs of other families back on the same atom
 (chance {trained["identity_chance"].mean():.3f}); largest certified gap of any plan {
-        gap:.0e} of its cost. On disjoint atoms of other structures, the mass that lands on the right element stands beside what
-one vector an element reaches without any network, and what two halves of one model reach: the networks spend their distance on surroundings, not on elements.
+        gap:.0e} of its cost. On disjoint atoms of other structures {
+        percent(matched)
+    } of the mass of these pairs lands on
+the right element: {"less" if matched < floor else "more"} than one vector an element reaches without any network ({
+        percent(floor)
+    }); between two halves of one model it is {percent(ceiling)}.
 
 {
         table(
@@ -353,9 +393,15 @@ def arithmetic(run: Run) -> str:
         pl.col("model_a").is_in(TRAINED) & (pl.col("predictor") == "offset") & (pl.col("space") == "coordinates")
     )
     best = trained["value"].max() if trained.height else float("nan")
-    return f"""Replacing an element is nearly an addition, for every network and for none: one-hot vectors of the elements, without any network, rank the true crystal at a mean reciprocal rank of
-{one_hot["value"].max():.2f}; the best trained potential reaches {best:.2f} with its own offsets, and {spread(crossed["value"].to_list()) if crossed.height else "-"} with the offsets of another family.
-So success measures that structure vectors are nearly linear in composition. It is no sign of learned chemistry. {own["pairs"].max():,} pairs of {own["prototypes"].max():,} prototypes.
+    raw = own.filter(
+        pl.col("model_a").is_in(TRAINED) & (pl.col("predictor") == "offset") & (pl.col("space") == "embeddings")
+    )["value"].max()
+    alone = one_hot["value"].max()
+    verdict = "no trained potential gets there" if max(best, raw) < alone else "some trained potentials get there"
+    opening = "Nothing beyond composition that could be shown." if max(best, raw) < alone else "Something."
+    return f"""{opening} One-hot vectors of the elements, without any network, rank the true crystal at a mean reciprocal rank of {alone:.2f}; {verdict}: with their own offsets
+the best reaches {best:.2f} on coordinates and {raw:.2f} on raw embeddings, and pairs of other families reach {spread(crossed["value"].to_list()) if crossed.height else "-"} with offsets borrowed from each other.
+Success at this task measures how linear structure vectors are in composition, not learned chemistry. {own["pairs"].max():,} pairs of {own["prototypes"].max():,} prototypes.
 
 {table(["model", "offset, coordinates", "offset, raw", "no change", "composition mean"], lines)}
 """
@@ -519,7 +565,14 @@ def main(output: Path, docs: Path) -> None:
             Scores(Run(output, "findings-equilibrium")), Scores(Run(output, "findings-extreme")), docs
         ),
         "What matters: lineage, data, architecture": what_matters(groups, scores),
-        "Which defaults decide the answer?": which_defaults(scores),
+        "Which defaults decide the answer?": which_defaults(
+            scores,
+            {
+                "DIRECT anchors, cosines": Scores(Run(output, "findings-equilibrium")),
+                "DIRECT anchors, cosines about their mean": Scores(Run(output, "findings-centred")),
+                "random anchors, cosines": Scores(Run(output, "findings-random")),
+            },
+        ),
         "Transport": transport(run, scores.models),
         "What arithmetic reaches beyond composition": arithmetic(run),
         "What stitching reaches beyond composition": stitching(run),

@@ -20,7 +20,7 @@ def padded(count, step):
 def peer(ask):
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: ask["threads"]])
     os.environ["JAX_PLATFORMS"] = "cpu"
-    import jax
+    import equinox
     import numpy as np
     from ase.io import read
     from nequix.calculator import NequixCalculator
@@ -28,7 +28,7 @@ def peer(ask):
 
     source = {"model_path": ask["model"]} if Path(ask["model"]).exists() else {"model_name": ask["model"]}
     calculator = NequixCalculator(**source, use_kernel=False)
-    energies = jax.jit(calculator.model.node_energies)
+    energies = equinox.filter_jit(calculator.model.node_energies)
 
     def loop(frames):
         for crystal in frames:
