@@ -22,7 +22,9 @@ export function startPythonPeer(script: string, python = referencePython()): Pyt
   return {
     async ask<T>(question: unknown): Promise<T> {
       child.stdin.write(`${JSON.stringify(question)}\n`);
-      const reply = await replies.next();
+      let reply = await replies.next();
+      // Some packages greet on stdout when they are imported; an answer is an object.
+      while (!reply.done && !reply.value.startsWith('{')) reply = await replies.next();
       if (reply.done) throw new Error(`bench/${script}: the Python process ended; its message is above`);
       return JSON.parse(reply.value) as T;
     },
