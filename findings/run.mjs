@@ -40,7 +40,7 @@ const lean = {
 const variants = {
   equilibrium: { ...sameAnchors, ...rows('equilibrium') },
   extreme: { ...sameAnchors, ...rows('extreme') },
-  centred: { ...sameAnchors, ...rows('equilibrium'), ...lean, coordinates: { centre: 'anchors' } },
+  centred: { ...rows('equilibrium'), ...lean, coordinates: { centre: 'anchors' } },
   random: { ...rows('equilibrium'), ...lean, basis: { ...spec.basis, method: 'random' } },
 };
 for (const [name, change] of Object.entries(variants)) {
