@@ -607,6 +607,8 @@ neighbourhoods. Intervals are 95 % bootstrap intervals; ranges are over pairs of
 LIMITS = """- The paper (Li & Walsh, arXiv 2512.05349) reports convergence for seven potentials; none of them is among these, their weights not being at hand, and its own figures could not be read. What is compared here is its claim, not its numbers.
 - Its notebook takes neighbours by inner product and compares them without a null; the section on defaults shows what that choice does.
 - Most of these potentials learned from the Materials Project in one form or another. Agreement between them is no independent evidence about nature.
+- Neighbours at equal distance are taken in the order of the rows, in both models. Controls that are constant within an element therefore seem to agree with each other; potentials hardly have such ties.
+- The labels of the molecular-dynamics frames may follow other settings than the potentials' training data; part of the error there is not theirs.
 - Pairs share models, so the number of pairs overstates the number of independent comparisons.
 """
 
