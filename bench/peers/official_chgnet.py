@@ -5,7 +5,6 @@ Environment `chgnet`; the protocol is in serve.py; "model" is an official name, 
 """
 
 import torch
-from ase.io import read
 from chgnet.model import CHGNet
 from chgnet.model.dynamics import CHGNetCalculator
 from pymatgen.io.ase import AseAtomsAdaptor
@@ -17,16 +16,11 @@ def peer(ask):
     model = CHGNet.load(model_name=ask["model"], use_device="cpu", verbose=False)
     calculator = CHGNetCalculator(model, use_device="cpu")
 
-    def loop(atoms):
-        for crystal in atoms:
-            calculator.calculate(crystal)
-
-    def batched(atoms, size):
-        crystals = [AseAtomsAdaptor.get_structure(crystal) for crystal in atoms]
+    def forward(crystals):
         with torch.no_grad():
-            model.predict_structure(crystals, task="e", return_atom_feas=True, batch_size=size)
+            model.predict_structure([AseAtomsAdaptor.get_structure(crystal) for crystal in crystals], task="e", return_atom_feas=True, batch_size=len(crystals))
 
-    return read(ask["structures"], index=":"), loop, batched
+    return calculator, forward
 
 
 serve("chgnet", peer, lambda crystals: crystals[:2])

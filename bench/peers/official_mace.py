@@ -7,7 +7,6 @@ Environment `torch`; the protocol is in serve.py; "model" is a checkpoint.
 
 import mace  # noqa: F401 - before e3nn, whose loading it prepares
 import torch
-from ase.io import read
 from mace import data
 from mace.calculators import MACECalculator
 from mace.tools import torch_geometric, utils
@@ -20,17 +19,12 @@ def peer(ask):
     model = calculator.models[0].eval()
     table = utils.AtomicNumberTable(model.atomic_numbers.tolist())
 
-    def loop(atoms):
-        for crystal in atoms:
-            calculator.calculate(crystal)
-
-    def batched(atoms, size):
-        graphs = [data.AtomicData.from_config(data.config_from_atoms(crystal), z_table=table, cutoff=float(model.r_max)) for crystal in atoms]
+    def forward(crystals):
+        graphs = [data.AtomicData.from_config(data.config_from_atoms(crystal), z_table=table, cutoff=float(model.r_max)) for crystal in crystals]
         with torch.no_grad():
-            for batch in torch_geometric.dataloader.DataLoader(graphs, batch_size=size, shuffle=False, drop_last=False):
-                model(batch.to_dict(), compute_force=False, training=False)
+            model(torch_geometric.Batch.from_data_list(graphs).to_dict(), compute_force=False, training=False)
 
-    return read(ask["structures"], index=":"), loop, batched
+    return calculator, forward
 
 
 serve("mace-torch", peer, lambda crystals: crystals[:2])

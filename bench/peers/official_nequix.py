@@ -22,7 +22,6 @@ def peer(ask):
     os.environ["JAX_PLATFORMS"] = "cpu"
     import equinox
     import numpy as np
-    from ase.io import read
     from nequix.calculator import NequixCalculator
     from nequix.data import preprocess_graph
 
@@ -30,29 +29,24 @@ def peer(ask):
     calculator = NequixCalculator(**source, use_kernel=False)
     energies = equinox.filter_jit(calculator.model.node_energies)
 
-    def loop(frames):
-        for crystal in frames:
-            calculator.calculate(crystal)
+    def forward(crystals):
+        graphs = [preprocess_graph(crystal, calculator.atom_indices, calculator.cutoff, False) for crystal in crystals]
+        offsets = np.cumsum([0] + [len(graph["species"]) for graph in graphs])
+        edges = sum(len(graph["senders"]) for graph in graphs)
+        vectors = np.zeros((padded(int(1.1 * edges), 64), 3), np.float32)
+        species = np.zeros(padded(int(offsets[-1]), 8), np.int32)
+        senders, receivers = np.full((2, len(vectors)), len(species) - 1, np.int32)
+        at = 0
+        for graph, first in zip(graphs, offsets):
+            to = at + len(graph["senders"])
+            positions = graph["positions"]
+            vectors[at:to] = positions[graph["senders"]] - positions[graph["receivers"]] + graph["shifts"] @ graph["cell"]
+            senders[at:to], receivers[at:to] = graph["senders"] + first, graph["receivers"] + first
+            species[first : first + len(graph["species"])] = graph["species"]
+            at = to
+        energies(vectors, species, senders, receivers).block_until_ready()
 
-    def batched(frames, size):
-        for start in range(0, len(frames), size):
-            graphs = [preprocess_graph(crystal, calculator.atom_indices, calculator.cutoff, False) for crystal in frames[start : start + size]]
-            offsets = np.cumsum([0] + [len(graph["species"]) for graph in graphs])
-            edges = sum(len(graph["senders"]) for graph in graphs)
-            vectors = np.zeros((padded(int(1.1 * edges), 64), 3), np.float32)
-            species = np.zeros(padded(int(offsets[-1]), 8), np.int32)
-            senders, receivers = np.full((2, len(vectors)), len(species) - 1, np.int32)
-            at = 0
-            for graph, first in zip(graphs, offsets):
-                to = at + len(graph["senders"])
-                positions = graph["positions"]
-                vectors[at:to] = positions[graph["senders"]] - positions[graph["receivers"]] + graph["shifts"] @ graph["cell"]
-                senders[at:to], receivers[at:to] = graph["senders"] + first, graph["receivers"] + first
-                species[first : first + len(graph["species"])] = graph["species"]
-                at = to
-            energies(vectors, species, senders, receivers).block_until_ready()
-
-    return read(ask["structures"], index=":"), loop, batched
+    return calculator, forward
 
 
 serve("nequix", peer, lambda crystals: crystals)

@@ -5,7 +5,6 @@ Environment `torch`; the protocol is in serve.py; "model" is a checkpoint, "offi
 """
 
 import torch
-from ase.io import read
 from orb_models.forcefield import atomic_system, pretrained
 from orb_models.forcefield.base import batch_graphs
 from orb_models.forcefield.calculator import ORBCalculator
@@ -17,17 +16,11 @@ def peer(ask):
     network = getattr(pretrained, ask["official"])(weights_path=ask["model"], device="cpu", precision="float32-highest", compile=False)
     calculator = ORBCalculator(network, device="cpu")
 
-    def loop(atoms):
-        for crystal in atoms:
-            calculator.calculate(crystal)
-
-    def batched(atoms, size):
+    def forward(crystals):
         with torch.no_grad():
-            for start in range(0, len(atoms), size):
-                graphs = [atomic_system.ase_atoms_to_atom_graphs(crystal, network.system_config, device="cpu") for crystal in atoms[start : start + size]]
-                network.model(batch_graphs(graphs))
+            network.model(batch_graphs([atomic_system.ase_atoms_to_atom_graphs(crystal, network.system_config, device="cpu") for crystal in crystals]))
 
-    return read(ask["structures"], index=":"), loop, batched
+    return calculator, forward
 
 
 serve("orb-models", peer, lambda crystals: crystals[:2])

@@ -5,7 +5,6 @@ Environment `sevennet`; the protocol is in serve.py; "model" is an official name
 """
 
 import torch
-from ase.io import read
 from serve import serve
 from sevenn.atom_graph_data import AtomGraphData
 from sevenn.calculator import SevenNetCalculator
@@ -27,16 +26,11 @@ def peer(ask):
             data["data_modality"] = ask["modality"]
         return data
 
-    def loop(atoms):
-        for crystal in atoms:
-            calculator.calculate(crystal)
-
-    def batched(atoms, size):
+    def forward(crystals):
         with torch.no_grad():
-            for start in range(0, len(atoms), size):
-                model(Batch.from_data_list([graph(crystal) for crystal in atoms[start : start + size]]))
+            model(Batch.from_data_list([graph(crystal) for crystal in crystals]))
 
-    return read(ask["structures"], index=":"), loop, batched
+    return calculator, forward
 
 
 serve("sevenn", peer, lambda crystals: crystals[:2])

@@ -10,7 +10,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2] / "models" / "export"))
 
 import torch
-from ase.io import read
 from koine_export.family import Request
 from koine_export.matgl_potential import load_potential
 from matgl.ext.ase import Atoms2Graph, PESCalculator
@@ -30,17 +29,12 @@ def peer(ask):
     scalar.calc_forces = scalar.calc_stresses = False
     convert = Atoms2Graph(scalar.model.element_types, float(scalar.model.cutoff))
 
-    def loop(atoms):
-        for crystal in atoms:
-            calculator.calculate(crystal)
-
-    def batched(atoms, size):
+    def forward(crystals):
         with torch.no_grad():
-            for start in range(0, len(atoms), size):
-                graphs, lattices, states = zip(*(convert.get_graph(crystal) for crystal in atoms[start : start + size]))
-                scalar(Batch.from_data_list(list(graphs)), torch.cat(lattices), states[0])
+            graphs, lattices, states = zip(*(convert.get_graph(crystal) for crystal in crystals))
+            scalar(Batch.from_data_list(list(graphs)), torch.cat(lattices), states[0])
 
-    return read(ask["structures"], index=":"), loop, batched
+    return calculator, forward
 
 
 serve("matgl", peer, lambda crystals: crystals[:2])

@@ -12,29 +12,38 @@ import sys
 from importlib.metadata import version
 from time import perf_counter
 
+from ase.io import read
+
 
 def serve(package, prepare, warm_up):
     """
     Answers until stdin ends.
-    prepare(ask): -> (crystals, loop, batched): `loop(crystals)` calls the calculator one by one, as a user would; `batched(crystals, n)`
-    is the forward of n structures at once, without gradients where the package allows
+    prepare(ask): -> (calculator, forward): an ASE calculator, called one by one as a user would; `forward(crystals)` computes them at once,
+    without gradients where the package allows
     warm_up(crystals): those of a first, untimed pass
     """
     for line in sys.stdin:
         ask = json.loads(line)
         with contextlib.redirect_stdout(sys.stderr):  # packages greet on stdout
-            crystals, loop, batched = prepare(ask)
+            calculator, forward = prepare(ask)
+            crystals = read(ask["structures"], index=":")
             answer = {
                 "structures": len(crystals),
-                "calculator": _seconds(lambda some: loop(some), crystals, warm_up),
-                "batched": {size: _seconds(lambda some: batched(some, size), crystals, warm_up) for size in ask["batch_sizes"]},
+                "calculator": _seconds(calculator.calculate, crystals, warm_up),
+                "batched": {size: _seconds(forward, _chunks(crystals, size), lambda chunks: _chunks(warm_up(crystals), size)) for size in ask["batch_sizes"]},
                 "version": version(package),
             }
         print(json.dumps(answer), flush=True)
 
 
-def _seconds(work, crystals, warm_up):
-    work(warm_up(crystals))
+def _chunks(crystals, size):
+    return [crystals[start : start + size] for start in range(0, len(crystals), size)]
+
+
+def _seconds(work, items, warm_up):
+    for item in warm_up(items):
+        work(item)
     start = perf_counter()
-    work(crystals)
+    for item in items:
+        work(item)
     return perf_counter() - start
