@@ -27,10 +27,11 @@ def serve(package, prepare, warm_up):
         with contextlib.redirect_stdout(sys.stderr):  # packages greet on stdout
             calculator, forward = prepare(ask)
             crystals = read(ask["structures"], index=":")
+            warm = warm_up(crystals)
             answer = {
                 "structures": len(crystals),
-                "calculator": _seconds(calculator.calculate, crystals, warm_up),
-                "batched": {size: _seconds(forward, _chunks(crystals, size), lambda chunks: _chunks(warm_up(crystals), size)) for size in ask["batch_sizes"]},
+                "calculator": _seconds(calculator.calculate, warm, crystals),
+                "batched": {size: _seconds(forward, _chunks(warm, size), _chunks(crystals, size)) for size in ask["batch_sizes"]},
                 "version": version(package),
             }
         print(json.dumps(answer), flush=True)
@@ -40,8 +41,8 @@ def _chunks(crystals, size):
     return [crystals[start : start + size] for start in range(0, len(crystals), size)]
 
 
-def _seconds(work, items, warm_up):
-    for item in warm_up(items):
+def _seconds(work, warm, items):
+    for item in warm:
         work(item)
     start = perf_counter()
     for item in items:
