@@ -14,7 +14,7 @@ const NEIGHBOURS = 10;
 export function driftDiagnostic(runs: Runs, indices: DiagnosticIndices, pools: Pools): Diagnostic {
   return {
     stage: 'drift',
-    version: 1,
+    version: 2,
     items: (plan) => (plan.spec.diagnostics.drift.enabled ? versionPairs(plan).length : 0),
     item: (task) => {
       const { run, plan, basis, work, item } = task;

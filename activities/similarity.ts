@@ -20,9 +20,9 @@ import type { Sample, Samples, Space } from './samples.js';
 import type { Asked, ComparedStratum, DrawnRows, Vectors } from './similarityTasks.js';
 
 /** Version of the numbers: raise it when the same coordinates may give other values. */
-const SIMILARITY_VERSION = 2;
+const SIMILARITY_VERSION = 3;
 /** Version of the work on one model: raise it when the same vectors may give other neighbours, sums or decompositions, or another encoding. */
-const CLOUD_VERSION = 2;
+const CLOUD_VERSION = 3;
 /** Work on single models kept in memory, in bytes. */
 const CLOUD_BYTES = 128 * 2 ** 20;
 

@@ -70,6 +70,18 @@ export function shuffle<T extends { length: number; [index: number]: unknown }>(
   return items;
 }
 
+/** 32 bits, as a signed integer, that depend on the numbers and their order alone, and on every bit of them. */
+export function contentBits(values: Float64Array): number {
+  let bits = values.length;
+  for (const word of new Uint32Array(values.buffer, values.byteOffset, 2 * values.length)) bits = mix32(bits ^ word);
+  return bits;
+}
+
+/** 32 bits, as a signed integer, that depend on a seed and a pair of integers alone. */
+export function pairBits(seed: number, first: number, second: number): number {
+  return mix32(mix32(seed ^ Math.imul(first, 0x9e3779b1)) + second);
+}
+
 const utf8 = new TextEncoder();
 
 /**

@@ -1,5 +1,6 @@
 import { centred, columnMeans, matrix, type Matrix } from '../matrix.js';
 import { squaredDistance, squaredNorms } from '../pairwise.js';
+import { contentBits, pairBits } from '../random.js';
 import { screenNeighbours, type Nearness } from './neighbourScreen.js';
 
 /** What makes a neighbour near: a small Euclidean distance, a large cosine, or a large inner product (the notebook's; ruled by hubs). */
@@ -16,7 +17,8 @@ export interface Neighbours {
 
 /**
  * Exact nearest neighbours in float64. A float32 matrix product screens all pairs; those within its error bound of the k-th are compared again by plain
- * float64 sums over coordinates, so that equal rows are at equal distances; ties go to the lower index.
+ * float64 sums over coordinates, so that equal rows are at equal distances. Ties are drawn by lot, for each row and by the content of x: equal clouds
+ * draw the same, others independently. (Were they decided by the index, clouds that do not tell rows apart would agree on which are near.)
  * @param x finite float64 values [n, p]; for the cosine see `directions`
  * @throws RangeError when k is not within 1 .. n - 1
  */
@@ -64,17 +66,19 @@ async function search(
   const lengths = squaredNorms(points).map(Math.sqrt);
   const found = measures.map(() => new Int32Array(n * k));
   const nearest = new Float64Array(k);
+  const seed = contentBits(x.data);
   await screenNeighbours(points, lengths, views, k, (i, which, candidates, count) => {
     const { compared, inner } = views[which];
     const chosen = found[which].subarray(i * k, (i + 1) * k);
     nearest.fill(Infinity);
+    const behind = (at: number, value: number, j: number) =>
+      nearest[at] > value || (nearest[at] === value && pairBits(seed, i, chosen[at]) > pairBits(seed, i, j));
     for (let c = 0; c < count; c++) {
-      // Candidates come in order of index, so one at an equal distance stays behind.
       const j = candidates[c];
       const value = inner ? -innerProduct(compared, i, j) : squaredDistance(compared, i, compared, j);
-      if (value >= nearest[k - 1]) continue;
+      if (!behind(k - 1, value, j)) continue;
       let at = k - 1;
-      for (; at > 0 && nearest[at - 1] > value; at--) {
+      for (; at > 0 && behind(at - 1, value, j); at--) {
         nearest[at] = nearest[at - 1];
         chosen[at] = chosen[at - 1];
       }

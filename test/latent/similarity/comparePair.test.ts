@@ -281,6 +281,29 @@ describe('nulls', () => {
     expect(nulls[1].nullMean).toBeGreaterThan(0.2);
   });
 
+  test('clouds that know nothing but the element agree no more than their nulls within elements', async () => {
+    const elements = Int32Array.from({ length: 300 }, (_, at) => (at * at) % 7);
+    const metrics = ['mutual_knn_euclidean', 'mutual_knn_cosine', 'mutual_knn_inner'] as const;
+    const pairs = 20;
+    const pValues: Partial<Record<string, number[]>> = {};
+    for (let seed = 0; seed < pairs; seed++) {
+      const [x, y] = [7, 5].map((columns) => takeRows(normalCloud(7, columns, 10 * seed + columns), elements));
+      const asked = { ...plain, seed, metrics, neighbours: 10, elements };
+      const nulls = { kinds: ['within_element'], permutations: 99 } as const;
+      for (const {
+        metric,
+        nulls: [found],
+      } of await comparePair(x, y, { ...asked, nulls }))
+        (pValues[metric] ??= []).push(found.pValue);
+    }
+    for (const metric of metrics) {
+      const p = pValues[metric]!.sort((a, b) => a - b);
+      expect(p[0], metric).toBeLessThan(0.3);
+      expect(p[pairs / 2], metric).toBeGreaterThan(0.25);
+      expect(p[pairs / 2], metric).toBeLessThan(0.75);
+    }
+  });
+
   test('a null without freedom (every element once) ties with the observed value: p = 1, calibrated 0', async () => {
     const elements = Int32Array.from({ length: 30 }, (_, at) => at);
     const compared = await comparePair(normalCloud(30, 3, 1), normalCloud(30, 3, 2), {
