@@ -1,8 +1,13 @@
-"""What is known of the potentials of findings.yaml, and how two of them are related."""
+"""How the models of a run are related: what is known of each potential beside what the run says of it."""
 
+from collections.abc import Iterator
 from itertools import combinations
 
-# Family and training data, as models/catalog.json and the models' cards have them.
+import polars as pl
+
+from dataset import Run
+
+# Family and training data of the potentials of findings.yaml. Cards name the data in words of their own; equal here means equal data.
 FACTS = {
     "chgnet-0.2.0": ("CHGNet", "MPtrj"),
     "chgnet-0.3.0": ("CHGNet", "MPtrj"),
@@ -18,17 +23,18 @@ FACTS = {
     "nequix-omat-1": ("Nequix", "OMat24"),
     "nequix-oam-1": ("Nequix", "OMat24, then sAlex and MPtrj"),
 }
-LINEAGES = {
-    "chgnet-r2scan": "chgnet-0.3.0",
-    "sevennet-mf-0-pbe": "sevennet-mf-0",
-    "sevennet-mf-0-r2scan": "sevennet-mf-0",
-    "nequix-oam-1": "nequix-omat-1",
-}
-TRAINED = list(FACTS)
 
+TRAINED = "trained"
 UNTRAINED = "random weights"
 SHUFFLED = "shuffled weights"
 COMPOSITION = "composition only"
+KINDS = {
+    None: TRAINED,
+    "random-weights": UNTRAINED,
+    "shuffled": SHUFFLED,
+    "one-hot": COMPOSITION,
+    "random-element": COMPOSITION,
+}
 RELATIONS = [
     "one lineage",
     "same family, same data",
@@ -36,29 +42,58 @@ RELATIONS = [
     "other family, same data",
     "other family, other data",
 ]
+ACROSS = RELATIONS[3:]
 CONTROLS = [UNTRAINED, SHUFFLED, COMPOSITION]
 
-
-def kind(model: str) -> str:
-    """`trained`, or the kind of control."""
-    if model in FACTS:
-        return "trained"
-    if model.startswith("control-"):
-        return COMPOSITION
-    return SHUFFLED if "-shuffled-" in model else UNTRAINED
+Pair = frozenset[str]
 
 
-def relation(a: str, b: str) -> str | None:
-    """How two potentials are related; a trained one with a control: the kind of the control; two controls: None."""
-    kinds = {kind(a), kind(b)}
-    if kinds == {"trained"}:
-        if LINEAGES.get(a, a) == LINEAGES.get(b, b):
-            return RELATIONS[0]
-        (family_a, data_a), (family_b, data_b) = FACTS[a], FACTS[b]
-        return f"{'same' if family_a == family_b else 'other'} family, {'same' if data_a == data_b else 'other'} data"
-    return next(iter(kinds - {"trained"})) if "trained" in kinds and len(kinds) == 2 else None
+class Models:
+    """The models of a run, in the order of its spec."""
 
+    def __init__(self, run: Run):
+        self.ids = [model.id for model in run.models]
+        self.lineage = {model.id: model.lineage for model in run.models}
+        self._kind = {model.id: KINDS[model.control] for model in run.models}
+        unknown = [model for model in self.of(TRAINED) if model not in FACTS]
+        if unknown:
+            raise SystemExit(f"findings: nothing is known of {', '.join(unknown)}; give family and data in groups.py")
+        found = {relation for _, _, relation in self.pairs()}
+        for side, needed in (
+            ("trained potentials of two families", set(ACROSS)),
+            ("a network with random or shuffled weights", {UNTRAINED, SHUFFLED}),
+            ("a control of composition", {COMPOSITION}),
+        ):
+            if not found & needed:
+                raise SystemExit(f"findings: run '{run.name}' lacks {side}; the page compares with it")
 
-def pairs_of(wanted: str) -> list[tuple[str, str]]:
-    """Pairs of trained potentials of a relation, in the order of the spec."""
-    return [pair for pair in combinations(TRAINED, 2) if relation(*pair) == wanted]
+    def kind(self, model: str) -> str:
+        """`trained`, or the kind of control."""
+        return self._kind[model]
+
+    def of(self, kind: str) -> list[str]:
+        """Models of a kind."""
+        return [model for model in self.ids if self._kind[model] == kind]
+
+    def relation(self, a: str, b: str) -> str | None:
+        """How two models are related; a trained one with a control: the kind of the control; two controls: None."""
+        kinds = {self._kind[a], self._kind[b]}
+        if kinds == {TRAINED}:
+            if self.lineage[a] == self.lineage[b]:
+                return RELATIONS[0]
+            (family_a, data_a), (family_b, data_b) = FACTS[a], FACTS[b]
+            return (
+                f"{'same' if family_a == family_b else 'other'} family, {'same' if data_a == data_b else 'other'} data"
+            )
+        return next(iter(kinds - {TRAINED})) if TRAINED in kinds and len(kinds) == 2 else None
+
+    def pairs(self) -> Iterator[tuple[str, str, str]]:
+        """Every pair that has a relation, with it: all but those of two controls."""
+        for a, b in combinations(self.ids, 2):
+            if name := self.relation(a, b):
+                yield a, b, name
+
+    def with_relation(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows of pairs (`model_a`, `model_b`) with how the two are related; pairs of two controls are left out."""
+        relations = [self.relation(a, b) for a, b in zip(rows["model_a"], rows["model_b"], strict=True)]
+        return rows.with_columns(relation=pl.Series(relations, dtype=pl.String)).drop_nulls("relation")

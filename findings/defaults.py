@@ -1,0 +1,90 @@
+"""Section on the choices of method that decide the answer: metric, null, vectors and anchors."""
+
+import numpy as np
+import polars as pl
+
+from phrases import table
+from scores import Groups, Scores
+
+DIRECT, RANDOM = "DIRECT anchors, cosines", "random anchors, cosines"
+METRICS = {
+    "mutual_knn_euclidean": "common neighbours, Euclidean",
+    "mutual_knn_cosine": "common neighbours, cosine",
+    "mutual_knn_inner": "common neighbours, inner product",
+}
+MORE_METRICS = ["cknna", "linear_cka", "unbiased_linear_cka", "angular_procrustes", "distance_correlation"]
+SPACES = ["coordinates", "embeddings"]
+CONTRAST = ["other families", "untrained, shuffled", "composition", "separation"]
+
+
+def which_defaults(scores: Scores, anchors: dict[str, Scores]) -> str:
+    direct, random = (anchors[name].groups("calibrated").across.mean for name in (DIRECT, RANDOM))
+    worse = (
+        f"Anchors matter much: cosines to random anchors agree {random / direct:.1f} times as well as cosines to those of DIRECT. It was fitted on all frames, and frames\n"
+        "far from equilibrium hold the most unusual atoms: anchors taken from them look alike from a relaxed crystal."
+        if random > 1.2 * direct
+        else ""
+    )
+    choices = [
+        (f"{label}; {space}; {null.replace('_', ' ')}", metric, space, null)
+        for metric, label in METRICS.items()
+        for space in SPACES
+        for null in ("none", "free", "within_element")
+    ] + [
+        (f"{metric.replace('_', ' ')}; {space}; none", metric, space, "none")
+        for metric in MORE_METRICS
+        for space in SPACES
+    ]
+    rows = [
+        contrast_row(label, scores.groups("value" if null == "none" else "calibrated", metric, space, null))
+        for label, metric, space, null in choices
+        if scores.has(metric, space, null)
+    ]
+    hub = scores.rows.filter((pl.col("null") == "none") & (pl.col("stratum") == "all"))
+    hubness = {
+        metric: np.median(hub.filter(pl.col("metric") == metric).select("hubness_a", "hubness_b").to_numpy())
+        for metric in METRICS
+    }
+    inner = scores.groups("value", "mutual_knn_inner", null="none")
+    beaten = inner.across.mean <= inner.composition.mean
+    return f"""Separation is the mean over trained pairs of other families less that over pairs with untrained or shuffled networks, in units of their pooled standard deviation:
+how well a choice tells learned from not learned. Angular Procrustes is an angle: smaller is more alike.
+
+{table(["metric; space; null", *CONTRAST], rows)}
+
+Neighbours by inner product are ruled by hubs (median skewness of how often an atom is a neighbour {
+        hubness["mutual_knn_inner"]:.1f}, Euclidean {hubness["mutual_knn_euclidean"]:.1f}){
+        ", and by them trained potentials agree no better with each other than with composition" if beaten else ""
+    }.
+
+How the coordinates are made, on the {
+        min(
+            anchors[DIRECT].of("n", null="none").values()
+        ):,} listed atoms of relaxed crystals (common neighbours, Euclidean, calibrated within element):
+
+{which_anchors(anchors)}
+
+{worse}
+"""
+
+
+def which_anchors(runs: dict[str, Scores]) -> str:
+    """The headline on the same listed rows, with coordinates made in different ways."""
+    made = {name: (scores, "coordinates") for name, scores in runs.items()}
+    made["raw embeddings"] = (runs[DIRECT], "embeddings")
+    rows = [contrast_row(name, scores.groups("calibrated", space=space)) for name, (scores, space) in made.items()]
+    return table(["vectors", *CONTRAST], rows)
+
+
+def contrast_row(name: str, groups: Groups) -> list[str]:
+    """Means of the groups, and how far learned stands from not learned."""
+    trained, untrained = groups.across, groups.untrained
+    pooled = np.sqrt((np.var(trained.values, ddof=1) + np.var(untrained.values, ddof=1)) / 2)
+    separation = (trained.mean - untrained.mean) / pooled if pooled > 0 else float("nan")
+    return [
+        name,
+        f"{trained.mean:.3f}",
+        f"{untrained.mean:.3f}",
+        f"{groups.composition.mean:.3f}",
+        f"{separation:.1f}",
+    ]
