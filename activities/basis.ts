@@ -6,7 +6,6 @@ import type { PartEntry } from '../datasets/manifest.js';
 import { findReceipt, writeReceipt } from '../datasets/receipts.js';
 import { anchorsTable } from '../datasets/tables/anchors.js';
 import { decodeEmbeddings } from '../datasets/tables/embeddings.js';
-import { offsetsOfCounts, type AtomVectors } from '../datasets/tables/atomVectors.js';
 import { decodeStructures } from '../datasets/tables/structures.js';
 import { tallyOf, type Tally, type BasisPass, type ItemTask, type PlanDocument, type RunRef } from './documents.js';
 import { DIRECT_THRESHOLD } from '../latent/leafClusters.js';
@@ -23,10 +22,10 @@ import {
 } from '../latent/anchorPolicies.js';
 import type { AtomId } from '../latent/atomId.js';
 import { ThreadTaskFailed } from '../threads/pool.js';
-import { embedReceipt } from './embed.js';
+import { quarantined, referencePart, referenceRows, usableRows } from './anchorRows.js';
 import { invalidInput } from './failures.js';
 import type { Work } from './heartbeat.js';
-import { anchorCount, extendedBasis, referenceModel } from './namedBasis.js';
+import { anchorCount, basisParameters, extendedBasis, referenceModel } from './namedBasis.js';
 import { atomIds } from './atomIds.js';
 import type { Runs } from './runs.js';
 import { mergedMoments } from './statistics.js';
@@ -66,17 +65,17 @@ export function basisStage(runs: Runs) {
       const { run, argument } = task;
       const store = runs.store(run);
       const pass = await runs.pass(run, argument);
-      const { part, key } = await referencePart(runs, task, work);
+      const { key } = await referencePart(runs, task, work);
       const receiptKey = digestJson({ embeddings: key, projection: pass.projection, threshold: pass.threshold });
       if (await findReceipt<OnePart>(store, 'summarise', receiptKey, work)) return tallyOf({ reused: 1 });
       if (work.lookupOnly) return tallyOf({ done: 0 });
       let leaves: PartEntry | null = null;
-      if (part) {
-        const { vectors, dim } = decodeEmbeddings(await store.get(part.key, work));
+      const rows = await referenceRows(runs, task, work);
+      if (rows) {
         const projection = await store.get(pass.projection, work);
         const bytes = await runs.deps.compute.call(
           'summarise',
-          { x: vectors, dim, projection, threshold: pass.threshold },
+          { x: rows.vectors, dim: rows.dim, projection, threshold: pass.threshold },
           { signal: work.signal },
         );
         leaves = await runs.putPart(run, keys.basisWork, bytes, 1, work);
@@ -96,7 +95,7 @@ export function basisStage(runs: Runs) {
       const pass = await runs.pass(run, passKey);
       const leaves: Uint8Array[] = [];
       for (let item = 0; item < plan.snapshot.shards; item++) {
-        const { key } = await referencePart(runs, { run, model: null, item, argument: passKey }, work);
+        const { key } = await referencePart(runs, { run, item }, work);
         const receiptKey = digestJson({ embeddings: key, projection: pass.projection, threshold: pass.threshold });
         const receipt = await findReceipt<OnePart>(store, 'summarise', receiptKey, work);
         if (!receipt) throw new Error(`activities: shard ${item} is not summarised`);
@@ -119,12 +118,12 @@ export function basisStage(runs: Runs) {
       const store = runs.store(run);
       const pass = await runs.pass(run, argument);
       if (!pass.centres) throw new Error(`activities: pass ${argument} has no centres`);
-      const { part, excluded, key } = await nomination(runs, task, work);
+      const { excluded, key } = await nomination(runs, task, work);
       if (await findReceipt<OnePart>(store, 'nominate', key, work)) return tallyOf({ reused: 1 });
       if (work.lookupOnly) return tallyOf({ done: 0 });
       let nominations: PartEntry | null = null;
-      if (part) {
-        const rows = without(decodeEmbeddings(await store.get(part.key, work)), excluded);
+      const rows = await referenceRows(runs, task, work, excluded);
+      if (rows) {
         const [projection, centres] = await Promise.all([
           store.get(pass.projection, work),
           store.get(pass.centres, work),
@@ -173,7 +172,7 @@ export function basisStage(runs: Runs) {
         anchors: atoms,
         centre: spec.coordinates.centre,
         snapshot: plan.snapshot.snapshot,
-        parameters: { center: spec.basis.center, seed: spec.basis.seed },
+        parameters: basisParameters(spec),
       };
       const basis = digestJson(content).slice(0, 16);
       const document: BasisRecord = { basis, ...content };
@@ -185,44 +184,12 @@ export function basisStage(runs: Runs) {
   };
 }
 
-/** The reference model's part of a shard; `key` stands for it in receipts, also when it is empty. */
-async function referencePart(runs: Runs, { run, item }: ItemTask, work: Work) {
-  const plan = await runs.plan(run);
-  const { outputs } = await embedReceipt(runs, run, plan, referenceModel(plan.spec), item, work);
-  return { part: outputs.embeddings, key: outputs.embeddings?.sha256 ?? `empty:${item}` };
-}
-
-/** Structures of a shard that some model of the run quarantined: they must not become anchors. */
-async function unusable(runs: Runs, run: RunRef, item: number, work: Work): Promise<Set<string>> {
-  const plan = await runs.plan(run);
-  const ids = new Set<string>();
-  for (const { id } of plan.models)
-    for (const row of (await embedReceipt(runs, run, plan, id, item, work)).quarantine) ids.add(row.material_id);
-  return ids;
-}
-
-/** The rows of structures that are not excluded. */
-function without(rows: AtomVectors, excluded: ReadonlySet<string>): AtomVectors {
-  if (!rows.materialIds.some((id) => excluded.has(id))) return rows;
-  const { dim } = rows;
-  const kept = rows.materialIds.map((_, s) => s).filter((s) => !excluded.has(rows.materialIds[s]));
-  const offsets = offsetsOfCounts(kept.map((s) => rows.offsets[s + 1] - rows.offsets[s]));
-  const vectors = new Float32Array(offsets[kept.length] * dim);
-  const atomicNumbers = new Int32Array(offsets[kept.length]);
-  kept.forEach((s, i) => {
-    const [from, to] = [rows.offsets[s], rows.offsets[s + 1]];
-    vectors.set(rows.vectors.subarray(from * dim, to * dim), offsets[i] * dim);
-    atomicNumbers.set(rows.atomicNumbers.subarray(from, to), offsets[i]);
-  });
-  return { materialIds: kept.map((s) => rows.materialIds[s]), offsets, atomicNumbers, vectors, dim };
-}
-
 /** What a shard nominates from, and the key of the outcome. */
 async function nomination(runs: Runs, task: ItemTask, work: Work) {
-  const { part, key } = await referencePart(runs, task, work);
-  const excluded = await unusable(runs, task.run, task.item, work);
+  const { key } = await referencePart(runs, task, work);
+  const excluded = await quarantined(runs, task, work);
   const pass = task.argument; // names projection, threshold and centres by digest
-  return { part, excluded, key: digestJson({ embeddings: key, pass, excluded: [...excluded].sort() }) };
+  return { excluded, key: digestJson({ embeddings: key, pass, excluded: [...excluded].sort() }) };
 }
 
 /** The outcome of a round of nominations: an anchor a centre, or null where another round is needed. */
@@ -288,7 +255,7 @@ async function vectorsOf(
   const found = new Map<string, Float32Array>();
   const ids = [...new Set(atoms.map(({ materialId }) => materialId))];
   for (const [item, wanted] of await runs.shardsOf(run, plan, ids)) {
-    const { part } = await referencePart(runs, { run, model: null, item, argument: '' }, work);
+    const { part } = await referencePart(runs, { run, item }, work);
     if (!part) continue;
     const { materialIds, offsets, vectors, dim } = decodeEmbeddings(await runs.store(run).get(part.key, work));
     materialIds.forEach((id, s) => {
@@ -330,18 +297,6 @@ async function policyAnchors(runs: Runs, run: RunRef, plan: PlanDocument, work: 
   const task = { vectors, method: method as 'farthest-point' | 'kmeans++', anchors: count, seed, given: 0 };
   const picked = await runs.deps.compute.call('spreadAnchors', task, work);
   return Array.from(picked, (row) => atomId(sample[row]));
-}
-
-/** The reference model's rows of structures that every model embedded, shard by shard. */
-async function* usableRows(runs: Runs, run: RunRef, plan: PlanDocument, work: Work): AsyncGenerator<AtomVectors> {
-  for (let item = 0; item < plan.snapshot.shards; item++) {
-    const { part } = await referencePart(runs, { run, model: null, item, argument: '' }, work);
-    if (part) {
-      const rows = decodeEmbeddings(await runs.store(run).get(part.key, work));
-      yield without(rows, await unusable(runs, run, item, work));
-    }
-    work.beat({ shard: item });
-  }
 }
 
 /** The `count` atoms of lowest rank, or all there are, with their embeddings. */

@@ -8,6 +8,7 @@ import type { PlanDocument, RunRef } from './documents.js';
 import type { Work } from './heartbeat.js';
 import { OnceCache } from './onceCache.js';
 import type { Runs } from './runs.js';
+import { isFrom } from './sourceFiles.js';
 
 /** A structure that diagnostics look at. */
 export interface IndexedStructure {
@@ -101,9 +102,7 @@ export class DiagnosticIndices {
         })
         .sort((a, b) => a.structure - b.structure || a.atomIndex - b.atomIndex);
     const { reference_sources: sources } = atypical;
-    const known = structures.filter(
-      ({ source }) => sources.length === 0 || sources.some((prefix) => source.startsWith(prefix)),
-    );
+    const known = sources.length === 0 ? structures : structures.filter(({ source }) => isFrom(source, sources));
     const rows = choose(structures, sample);
     const reference = choose(known, atypical.reference);
     const substitutions = mineSubstitutions(structures, {

@@ -1,4 +1,5 @@
 import type { RunSpec } from '../config/runSpec.js';
+import { digestJson } from '../datasets/digest.js';
 import { findBasis, type BasisRecord } from '../datasets/basis.js';
 import type { RunRef } from './documents.js';
 import { invalidInput } from './failures.js';
@@ -15,8 +16,14 @@ export function referenceModel({ basis, models }: RunSpec): string {
   return basis.reference_model ?? models[0];
 }
 
+/** What decides the anchors beside method, number, reference model and structures. */
+export function basisParameters({ basis }: RunSpec): BasisRecord['parameters'] {
+  const { center, seed, sources } = basis;
+  return { center, seed, ...(sources.length > 0 && { sources }) };
+}
+
 /**
- * The basis this run must take: the one named by `basis.from`, else the one its name pinned, while method, K, reference model,
+ * The basis this run must take: the one named by `basis.from`, else the one its name pinned, while method, K, reference model, parameters,
  * centre and what it extends are what the spec says; null when a basis is to be fitted.
  */
 export async function pinnedBasis(runs: Runs, run: RunRef, work: Work): Promise<string | null> {
@@ -33,6 +40,7 @@ export async function pinnedBasis(runs: Runs, run: RunRef, work: Work): Promise<
     known.anchors.length === anchorCount(spec) &&
     known.reference_model === referenceModel(spec) &&
     known.centre === spec.coordinates.centre &&
+    digestJson(known.parameters) === digestJson(basisParameters(spec)) &&
     (asked === null || asked.every((name, i) => name === named[i]));
   if (!same) return null;
   // `extend` may name the run itself, whose pinned basis is then the longer one from its second time on.

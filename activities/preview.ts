@@ -122,5 +122,5 @@ function whyBasis({ name, basis }: RunSpec, digest: string | null): string {
   if (digest) return `pinned by earlier runs of '${name}'`;
   if (basis.refit) return 'basis.refit is set';
   if (basis.extend) return `it begins with the anchors of '${basis.extend}'`;
-  return `no run of '${name}' pinned one with this method, number of anchors, reference model and centre`;
+  return `no run of '${name}' pinned one with this method, number of anchors, reference model, seed, sources and centre`;
 }

@@ -19,6 +19,11 @@ export function requestName({ document }: RunRef): string {
   return document.slice(document.lastIndexOf('/') + 1, -'.json'.length);
 }
 
+/** Whether a structure's `source` begins with one of these. */
+export function isFrom(source: string, prefixes: readonly string[]): boolean {
+  return prefixes.some((prefix) => source.startsWith(prefix));
+}
+
 /** Files of one entry of `spec.source`. */
 export async function* filesOf(
   path: string,

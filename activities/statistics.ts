@@ -4,7 +4,9 @@ import type { PartEntry } from '../datasets/manifest.js';
 import { findReceipt, writeReceipt } from '../datasets/receipts.js';
 import { MERGE_FAN_IN } from '../config/names.js';
 import { tallyOf, type Tally, type ItemTask, type PlanDocument, type RunRef } from './documents.js';
+import { referenceRows } from './anchorRows.js';
 import { embedReceipt } from './embed.js';
+import { invalidInput } from './failures.js';
 import type { Work } from './heartbeat.js';
 import type { Runs } from './runs.js';
 
@@ -28,6 +30,11 @@ export function statisticsStage(runs: Runs) {
       const inputs = groupsAt(plan, level - 1);
       const parts: Uint8Array[] = [];
       for (let i = item * MERGE_FAN_IN; i < Math.min(inputs, (item + 1) * MERGE_FAN_IN); i++) {
+        if (level === 0 && plan.spec.basis.sources.length > 0) {
+          const rows = await referenceRows(runs, { run, item: i }, work);
+          if (rows) parts.push(await runs.deps.compute.call('moments', { x: rows.vectors, dim: rows.dim }, work));
+          continue;
+        }
         const entry =
           level === 0
             ? (await embedReceipt(runs, run, plan, id, i, work)).outputs.moments
@@ -51,7 +58,14 @@ export async function mergedMoments(runs: Runs, run: RunRef, model: string, work
   let level = 0;
   while (groupsAt(plan, level) > 1) level++;
   const { moments } = (await groupReceipt(runs, run, model, level, 0, work)).outputs;
-  if (!moments) throw new Error(`activities: model ${model} embedded no structure; there is nothing to fit a basis on`);
+  if (!moments) {
+    const { sources } = plan.spec.basis;
+    if (sources.length > 0)
+      throw invalidInput(
+        `basis.sources: no structure that '${model}' embedded is from ${sources.join(' or ')}; table structures has their sources`,
+      );
+    throw new Error(`activities: model ${model} embedded no structure; there is nothing to fit a basis on`);
+  }
   return moments;
 }
 

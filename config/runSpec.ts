@@ -38,6 +38,13 @@ const basisSchema = z.strictObject({
     .enum(['cluster-centroid', 'maml-compat'])
     .default('cluster-centroid')
     .describe('Centre of a DIRECT cluster: its centroid, or the last leaf as maml does.'),
+  sources: z
+    .array(z.string().min(1))
+    .default([])
+    .describe(
+      'Only structures whose `source` begins with one of these choose the anchors and hold them; all by default. Frames far from equilibrium, ' +
+        'for one, are so unlike each other that they would take most anchors.',
+    ),
   seed: seed.default(42),
   refit: z
     .boolean()
@@ -179,7 +186,12 @@ const switchedOn = (what: string) => z.boolean().default(true).describe(`Whether
 const labelSchema = z
   .strictObject({
     name: idText.describe('Name of the target in table `stitching`.'),
-    path: z.string().min(1).describe('A file, folder or glob of CSV with a header or extended XYZ; .gz too. Ids are found as in the sources.'),
+    path: z
+      .string()
+      .min(1)
+      .describe(
+        'A file, folder or glob of CSV with a header or extended XYZ; .gz too. Ids are found as in the sources.',
+      ),
     column: z.string().min(1).describe('Column of the CSV, or key of the comment lines, that holds the number.'),
     per: z
       .enum(['atom', 'structure'])
@@ -348,6 +360,12 @@ export const runSpecSchema = z
           basis.method === 'explicit'
             ? 'must be a list of "<material_id>:<atom_index>" for method explicit'
             : `must be a number for method ${basis.method}`,
+      });
+    if (basis.sources.length > 0 && (basis.from || Array.isArray(basis.anchors)))
+      context.addIssue({
+        code: 'custom',
+        path: ['basis', 'sources'],
+        message: `chooses among structures, ${basis.from ? 'basis.from' : 'a list of anchors'} leaves nothing to choose; remove one`,
       });
     if (basis.extend && (basis.from || Array.isArray(basis.anchors)))
       context.addIssue({

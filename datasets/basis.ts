@@ -23,7 +23,7 @@ export interface BasisRecord {
   centre: 'none' | 'anchors';
   /** Snapshot it was fitted on. */
   snapshot: string;
-  parameters: Record<string, string | number>;
+  parameters: Record<string, string | number | string[]>;
 }
 
 /**

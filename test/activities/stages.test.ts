@@ -207,6 +207,41 @@ describeShared('stages without an engine', () => {
       expect(bases[0]).not.toBe(bases[1]);
     });
 
+    test.each(['direct', 'random', 'element-stratified', 'farthest-point', 'kmeans++'])(
+      'by %s of some sources is that of a run over them alone',
+      async (method) => {
+        const [calm, wild] = [crystals(20).slice(0, 12), crystals(20).slice(12)];
+        const source = [
+          { path: await place.source(calm, 'calm.extxyz') },
+          { path: await place.source(wild, 'wild.extxyz') },
+        ];
+        // One shard, then several: where shards end does not decide which atoms are summarised.
+        for (const structures of [256, 3]) {
+          const fields = { shards: { structures }, basis: { method, anchors: 7, sources: ['calm'] } };
+          const { run, summary } = await place.embedded({ ...fields, source });
+          const { record, rows } = await place.readBasis(await place.basis(run, summary));
+          expect(record.parameters.sources).toEqual(['calm']);
+          const ids = calm.map(({ materialId }) => materialId);
+          for (const { material_id } of rows) expect(ids).toContain(material_id);
+          if (structures === 3) continue;
+          const alone = await place.embedded({ ...fields, source: [source[0]], basis: { method, anchors: 7 } });
+          const expected = await place.readBasis(await place.basis(alone.run, alone.summary));
+          expect(rows).toEqual(expected.rows);
+        }
+      },
+    );
+
+    test.each(['direct', 'random'])(
+      'by %s of sources that no structure is from is refused for good',
+      async (method) => {
+        await place.source(crystals(6));
+        const { run, summary } = await place.embedded({ basis: { method, anchors: 3, sources: ['elsewhere'] } });
+        const basis = place.basis(run, summary);
+        await expect(basis).rejects.toMatchObject({ type: FAILURES.invalidInput, nonRetryable: true });
+        await expect(basis).rejects.toThrow(/basis/);
+      },
+    );
+
     test('by explicit is what the spec names, in its order', async () => {
       await place.source(crystals(20));
       const [first, second] = crystals(20).map(({ materialId }) => materialId);
@@ -271,6 +306,8 @@ describeShared('stages without an engine', () => {
       expect(await pinned({ models, basis: { anchors: 5 } })).toBe(basis); // so does a new model
       expect(await pinned({ basis: { anchors: 6 } })).toBeNull();
       expect(await pinned({ basis: { anchors: 5, method: 'random' } })).toBeNull();
+      expect(await pinned({ basis: { anchors: 5, seed: 43 } })).toBeNull();
+      expect(await pinned({ basis: { anchors: 5, sources: ['source'] } })).toBeNull();
       expect(await pinned({ basis: { anchors: 5, refit: true } })).toBeNull();
       expect(await pinned({ basis: { anchors: 5 }, coordinates: { centre: 'anchors' } })).toBeNull();
       expect(await pinned({ models, basis: { anchors: 5, reference_model: models[1] } })).toBeNull();

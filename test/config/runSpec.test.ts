@@ -84,6 +84,13 @@ describe('parseRunSpec', () => {
       'mp-1:0',
       'must not name an anchor twice',
     ],
+    [
+      'sources of anchors that another run chose',
+      { basis: { from: 'other', sources: ['mp20'] } },
+      'basis.sources',
+      '["mp20"]',
+      'basis.from leaves nothing to choose',
+    ],
     ['a word for a number', { similarity: { draws: 'five' } }, 'similarity.draws', '"five"', 'number'],
     ['a fraction of a draw', { similarity: { draws: 2.5 } }, 'similarity.draws', '2.5', 'int'],
     ['a sample too small', { similarity: { sample: 5 } }, 'similarity.sample', '5', '>=20'],
