@@ -7,7 +7,7 @@ import numpy as np
 import figures
 from groups import COMPOSITION, CONTROLS, RELATIONS, SHUFFLED, TRAINED, UNTRAINED
 from phrases import GAP, percent, share, table
-from scores import Groups, Scores
+from scores import Group, Groups, Scores
 
 COLOURS = {name: figures.WARM for name in CONTROLS} | {RELATIONS[0]: figures.SOFT}
 
@@ -110,18 +110,20 @@ def extremes(equilibrium: Scores, extreme: Scores, docs: Path) -> str:
     )
     before, after = equilibrium.groups("calibrated"), extreme.groups("calibrated")
     rows = [[name, str(len(group)), str(group), str(after[name])] for name, group in before.items()]
-    change = np.array(after.across.values) - np.array(before.across.values)
+    change = Group(
+        {pair: after.across.pairs[pair] - value for pair, value in before.across.pairs.items()}, before.across.lineage
+    )
     raw = [one.groups("calibrated", space="embeddings").across for one in (equilibrium, extreme)]
     low_ratio = after.across.mean / after.untrained.mean
     verdict = (
         "The agreement falls out of distribution"
-        if np.mean(change) < -0.02
+        if change.mean < -0.02
         else "The agreement rises out of distribution"
-        if np.mean(change) > 0.02
+        if change.mean > 0.02
         else "The agreement is about the same out of distribution"
     )
     return f"""{verdict}: potentials of different families agree to {before.across} on relaxed crystals and {after.across} on snapshots at high temperature and pressure
-(mean change {np.mean(change):+.2f}; {share(change, lambda c: c < 0)} pairs fall). There they stand at {low_ratio:.1f} times what networks without training reach.
+(mean change {change.mean:+.2f}; {share(change.values, lambda c: c < 0)} pairs fall). There they stand at {low_ratio:.1f} times what networks without training reach.
 On raw embeddings, where no anchors come between, it is {raw[0]} and {raw[1]}.
 Both lists hold one structure a formula, the same number of structures and at most four atoms of each ({min(low.values()):,} and {min(high.values()):,} atoms), so that neither copies of one trajectory
 nor the number of rows decides. Elements and compositions differ between the lists; the null within elements takes out the first, not all of the second.

@@ -93,7 +93,17 @@ class Models:
             if name := self.relation(a, b):
                 yield a, b, name
 
-    def with_relation(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Rows of pairs (`model_a`, `model_b`) with how the two are related; pairs of two controls are left out."""
-        relations = [self.relation(a, b) for a, b in zip(rows["model_a"], rows["model_b"], strict=True)]
-        return rows.with_columns(relation=pl.Series(relations, dtype=pl.String)).drop_nulls("relation")
+    def with_relation(self, rows: pl.DataFrame, ordered=False) -> pl.DataFrame:
+        """Rows of pairs with how the two are related and the pair of their lineages; pairs of two controls are left out.
+
+        ordered: from `model_a` to `model_b` is another pair than back.
+        """
+        pairs = list(zip(rows["model_a"], rows["model_b"], strict=True))
+        relations = [self.relation(a, b) for a, b in pairs]
+        lineages = [
+            " ".join(both if ordered else sorted(both))
+            for both in ((self.lineage[a], self.lineage[b]) for a, b in pairs)
+        ]
+        return rows.with_columns(
+            relation=pl.Series(relations, dtype=pl.String), lineages=pl.Series(lineages, dtype=pl.String)
+        ).drop_nulls("relation")

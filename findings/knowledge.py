@@ -4,7 +4,7 @@ import polars as pl
 
 from dataset import Run
 from groups import ACROSS, CONTROLS, RELATIONS, SHUFFLED, TRAINED, UNTRAINED, Models
-from phrases import GAP, average, middle, percent, spread, table
+from phrases import GAP, average, middle, of_lineages, percent, spread, table
 
 
 def transport(run: Run) -> str:
@@ -20,22 +20,24 @@ def transport(run: Run) -> str:
         lines.append(
             [
                 name,
-                average(one["identity_mass"], 3),
-                average(baseline["identity_mass"], 3),
-                average(one["alignment_ratio"], 2),
-                average(other["element_match_mass"], 2),
-                average(other["element_match_floor"], 2),
-                average(other["element_match_ceiling"], 2),
+                average(one, "identity_mass", 3),
+                average(baseline, "identity_mass", 3),
+                average(one, "alignment_ratio", 2),
+                average(other, "element_match_mass", 2),
+                average(other, "element_match_floor", 2),
+                average(other, "element_match_ceiling", 2),
             ]
         )
     trained = same.filter(pl.col("relation").is_in(ACROSS))
     gap = (same["gap"] / same["cost"]).max()
     apart = disjoint.filter(pl.col("relation").is_in(ACROSS))
-    matched, floor, ceiling = (apart[f"element_match_{name}"].mean() for name in ("mass", "floor", "ceiling"))
+    matched, floor, ceiling = (
+        of_lineages(apart, f"element_match_{name}").mean() for name in ("mass", "floor", "ceiling")
+    )
     return f"""Exact transport between the coordinates of two potentials puts {
-        percent(trained["identity_mass"].mean())
+        percent(of_lineages(trained, "identity_mass").mean())
     } of the mass of trained pairs of other families back on the same atom
-(chance {trained["identity_chance"].mean():.3f}); largest certified gap of any plan {
+(chance {average(trained, "identity_chance", 3)}); largest certified gap of any plan {
         gap:.0e} of its cost. On disjoint atoms of other structures {
         percent(matched)
     } of the mass of these pairs lands on
@@ -80,7 +82,7 @@ def arithmetic(run: Run) -> str:
     lines = [[model, *(value(model, *column) for column in columns)] for model in models.ids]
     one_hot = own.filter(pl.col("predictor") == "one_hot")
     cross = rows.filter((pl.col("model_a") != pl.col("model_b")) & (pl.col("predictor") == "offset"))
-    crossed = models.with_relation(cross).filter(pl.col("relation").is_in(ACROSS))["value"]
+    crossed = models.with_relation(cross, ordered=True).filter(pl.col("relation").is_in(ACROSS))
     offsets = own.filter(pl.col("model_a").is_in(models.of(TRAINED)) & (pl.col("predictor") == "offset"))
     best, raw = (offsets.filter(pl.col("space") == space)["value"].max() for space in ("coordinates", "embeddings"))
     alone = one_hot["value"].max()
@@ -91,7 +93,7 @@ def arithmetic(run: Run) -> str:
     behind = max(best, raw) < alone
     verdict = "no trained potential gets there" if behind else "some trained potentials get there"
     opening = "Nothing beyond composition that could be shown." if behind else "At least as much as composition."
-    borrowed = spread(crossed) if crossed.len() else GAP
+    borrowed = spread(crossed["value"], of_lineages(crossed, "value").mean()) if crossed.height else GAP
     return f"""{opening} One-hot vectors of the elements, without any network, rank the true crystal at a mean reciprocal rank of {alone:.2f}; {verdict}: with their own offsets
 the best reaches {best:.2f} on coordinates and {raw:.2f} on raw embeddings, and pairs of other families reach {borrowed} with offsets borrowed from each other.
 Success at this task measures how linear structure vectors are in composition, not learned chemistry. {own["pairs"].max():,} pairs of {own["prototypes"].max():,} prototypes.
@@ -101,7 +103,9 @@ Success at this task measures how linear structure vectors are in composition, n
 
 
 def stitching(run: Run) -> str:
-    rows = Models(run).with_relation(run.table("stitching").filter(pl.col("target") == "formation_energy"))
+    rows = Models(run).with_relation(
+        run.table("stitching").filter(pl.col("target") == "formation_energy"), ordered=True
+    )
     if rows.is_empty():
         raise SystemExit(f"findings: table stitching of run '{run.name}' has no target formation_energy")
     lines = []
@@ -113,14 +117,14 @@ def stitching(run: Run) -> str:
         lines.append(
             [
                 f"{method.replace('_', ' ')}, {head}",
-                middle(strangers["error"], 2),
-                middle(strangers["gap"], 2),
-                middle(untrained["gap"], 2),
-                middle(strangers["shuffled_error"], 2),
-                middle(strangers["native_error"], 2),
+                middle(strangers, "error", 2),
+                middle(strangers, "gap", 2),
+                middle(untrained, "gap", 2),
+                middle(strangers, "shuffled_error", 2),
+                middle(strangers, "native_error", 2),
             ]
         )
-    return f"""A head for the formation energy of MP-20, fitted on one potential's vectors and given another's (median over ordered pairs of other families; eV/atom). Gap: 0 as good as a head of its own, 1 no better
+    return f"""A head for the formation energy of MP-20, fitted on one potential's vectors and given another's (median over ordered pairs of lineages of other families; eV/atom). Gap: 0 as good as a head of its own, 1 no better
 than the mean ({rows["mean_error"].median():.2f} eV/atom). A ridge on composition alone reaches {
         rows["composition_error"].median():.2f}.
 

@@ -23,19 +23,24 @@ def percent(value: float) -> str:
     return f"{100 * value:.0f} %"
 
 
-def spread(column: pl.Series) -> str:
-    """Mean and range of a column."""
-    return f"{column.mean():.2f} ({column.min():.2f} to {column.max():.2f})"
+def spread(column: pl.Series, mean: float | None = None) -> str:
+    """Mean (that of the column unless given) and range of a column."""
+    return f"{column.mean() if mean is None else mean:.2f} ({column.min():.2f} to {column.max():.2f})"
 
 
-def average(column: pl.Series, digits: int) -> str:
-    """Mean of a column, with how many of its values are undefined; a gap where all are."""
-    return _known(column, column.mean(), digits)
+def average(rows: pl.DataFrame, column: str, digits: int) -> str:
+    """Mean of a column over pairs of lineages (see `Models.with_relation`), with how many values are undefined; a gap where all are."""
+    return _known(rows[column], of_lineages(rows, column).mean(), digits)
 
 
-def middle(column: pl.Series, digits: int) -> str:
-    """Median of a column, told like `average`."""
-    return _known(column, column.median(), digits)
+def middle(rows: pl.DataFrame, column: str, digits: int) -> str:
+    """Median of a column over pairs of lineages, told like `average`."""
+    return _known(rows[column], of_lineages(rows, column).median(), digits)
+
+
+def of_lineages(rows: pl.DataFrame, column: str) -> pl.Series:
+    """One value for each pair of lineages: the mean of its pairs of models. Fine-tunes of one network are one voice."""
+    return rows.group_by("lineages", maintain_order=True).agg(pl.mean(column))[column]
 
 
 def _known(column: pl.Series, value: float | None, digits: int) -> str:

@@ -24,14 +24,17 @@ class Group:
 
     @property
     def mean(self) -> float:
-        """Over pairs."""
-        return float(np.mean(self.values))
+        """Over pairs of lineages, each with the mean of its pairs of models: fine-tunes of one network are one voice."""
+        lineages: dict[Pair, list[float]] = {}
+        for pair, value in self.pairs.items():
+            lineages.setdefault(frozenset(self.lineage[model] for model in pair), []).append(value)
+        return float(np.mean([np.mean(values) for values in lineages.values()]))
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def __str__(self) -> str:
-        """Mean, and range over pairs."""
+        """Mean over pairs of lineages, and range over pairs of models."""
         return f"{self.mean:.2f} ({min(self.values):.2f} to {max(self.values):.2f})"
 
 

@@ -73,7 +73,7 @@ HEADER = """# Findings
 
 What koine says of every potential at hand, written by `npm run findings` from the tables of one run (`findings/findings.yaml`) and of four variants that compare the same potentials on listed atoms and with other coordinates. Scores of
 similarity are shares of common nearest neighbours (k = 10, Euclidean, on cosines to 100 anchors), calibrated against row permutations within elements: 0 is what the elements explain, 1 the same
-neighbourhoods. Intervals are 95 % bootstrap intervals; ranges are over pairs of models.
+neighbourhoods. Intervals are 95 % bootstrap intervals. Means count a pair of lineages once, with the mean of its pairs of models; ranges are over pairs of models.
 
 """
 
