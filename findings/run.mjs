@@ -28,7 +28,7 @@ koine('run', join(folder, 'findings.yaml'));
 python('rows.py', output, lists);
 const spec = await loadRunSpec(join(folder, 'findings.yaml'));
 const rows = (name) => ({ similarity: { ...spec.similarity, rows: join(lists, `${name}.txt`) } });
-const sameAnchors = { basis: { ...spec.basis, from: 'findings' } };
+const sameAnchors = { basis: { from: 'findings' } };
 // What other coordinates need not repeat.
 const lean = {
   transport: { ...spec.transport, sample: 100, draws: 1, baselines: [] },
@@ -42,6 +42,7 @@ const variants = {
   extreme: { ...sameAnchors, ...rows('extreme') },
   centred: { ...rows('equilibrium'), ...lean, coordinates: { centre: 'anchors' } },
   random: { ...rows('equilibrium'), ...lean, basis: { ...spec.basis, method: 'random' } },
+  'all-sources': { ...rows('equilibrium'), ...lean, basis: { ...spec.basis, sources: [] } },
 };
 for (const [name, change] of Object.entries(variants)) {
   const file = join(lists, `${name}.json`);
