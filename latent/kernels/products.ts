@@ -1,3 +1,4 @@
+import { matrix, type Matrix } from '../matrix.js';
 import { Kernel } from './kernel.js';
 
 /** Rows a call: the output stays in cache, and every call has the same shape (see `rowProducts`). */
@@ -16,6 +17,42 @@ const product = new Kernel({
   outputs: { y: { type: 'float64', shape: ['n', 'k'] } },
   nodes: [{ op: 'MatMul', inputs: ['x', 'w'], outputs: ['y'] }],
 });
+
+const remainder = new Kernel({
+  name: 'remainder',
+  inputs: {
+    x: { type: 'float64', shape: ['k', 'n'] },
+    y: { type: 'float64', shape: ['k', 'm'] },
+    from: { type: 'float64', shape: ['n', 'm'] },
+  },
+  outputs: { rest: { type: 'float64', shape: ['n', 'm'] } },
+  nodes: [
+    {
+      op: 'Gemm',
+      inputs: ['x', 'y', 'from'],
+      outputs: ['rest'],
+      attributes: { transA: { int: 1 }, alpha: { float: -1 } },
+    },
+  ],
+});
+
+const tensor = ({ data, rows, columns }: Matrix<Float64Array>) => ({ data, shape: [rows, columns] });
+
+/** X W of x [n, d] and w [d, k] in float64: [n, k]. */
+export async function matrixProduct(x: Matrix<Float64Array>, w: Matrix<Float64Array>): Promise<Matrix<Float64Array>> {
+  const { y } = await product.run({ x: tensor(x), w: tensor(w) });
+  return matrix(y as Float64Array, x.rows, w.columns);
+}
+
+/** A - XᵀY of `from` [n, m], x [k, n] and y [k, m] in float64: [n, m]. */
+export async function subtractProduct(
+  from: Matrix<Float64Array>,
+  x: Matrix<Float64Array>,
+  y: Matrix<Float64Array>,
+): Promise<Matrix<Float64Array>> {
+  const { rest } = await remainder.run({ x: tensor(x), y: tensor(y), from: tensor(from) });
+  return matrix(rest as Float64Array, from.rows, from.columns);
+}
 
 /** XᵀX of x [n, d] in float64: [d, d]. */
 export async function gramMatrix(x: Float64Array, n: number, d: number): Promise<Float64Array> {

@@ -38,21 +38,21 @@ export async function compareDense(
 
   const split = reconstructionHalves(rows.n, options.seed);
   if (metrics.includes('gfre')) {
-    const source = (cloud: Matrix<Float64Array>, { work }: PreparedCloud): Source => {
+    const source = async (cloud: Matrix<Float64Array>, { work }: PreparedCloud): Promise<Source> => {
       const side = scaledSplit(cloud, split);
-      const fit = new ReconstructionSource(side.train, work.decompositions ?? undefined);
+      const fit = await ReconstructionSource.of(side.train, work.decompositions ?? undefined);
       return { cloud, squaredErrors: (target) => globalSquaredErrors(fit, side, target) };
     };
-    measured.push(...(await reconstruction('gfre', rows, split, source(a, x), source(b, y))));
+    measured.push(...(await reconstruction('gfre', rows, split, await source(a, x), await source(b, y))));
   }
   const neighbours = Math.min(a.columns, b.columns);
   if (metrics.includes('lfre') && neighbours <= split.train.length) {
     const few = { ...split, test: split.test.slice(0, LOCAL_MAPS) };
-    const source = (cloud: Matrix<Float64Array>): Source => {
-      const sources = localSources(scaledSplit(cloud, few), neighbours);
+    const source = async (cloud: Matrix<Float64Array>): Promise<Source> => {
+      const sources = await localSources(scaledSplit(cloud, few), neighbours);
       return { cloud, squaredErrors: (target) => localSquaredErrors(sources, target) };
     };
-    measured.push(...(await reconstruction('lfre', rows, few, source(a), source(b))));
+    measured.push(...(await reconstruction('lfre', rows, few, await source(a), await source(b))));
   }
   return measured;
 }

@@ -1,8 +1,10 @@
-import { centred, columnMeans, finiteFloat64, takeRows, type Matrix } from '../matrix.js';
+import { symmetricEigen } from '../eigen.js';
+import { gramMatrix, matrixProduct, subtractProduct } from '../kernels/products.js';
+import { centred, columnMeans, finiteFloat64, matrix, takeRows, type Matrix } from '../matrix.js';
 import { crossProduct } from '../pairwise.js';
 import { seededRandom, shuffle } from '../random.js';
-import { symmetricEigen } from '../eigen.js';
 import { svd } from '../svd.js';
+import { squaredFrobenius } from './centredCloud.js';
 
 /** Rows that a map is fitted on and rows that it is judged by. */
 export interface ReconstructionSplit {
@@ -46,7 +48,7 @@ export function scaledSplit(cloud: Matrix<Float64Array>, split: ReconstructionSp
     );
   const train = takeRows(cloud, split.train);
   const { points: trained, mean } = aboutMean(train);
-  const total = Math.sqrt(trained.data.reduce((sum, value) => sum + value * value, 0) / train.rows) || 1;
+  const total = Math.sqrt(squaredFrobenius(trained.data) / train.rows) || 1;
   const divided = ({ data, rows, columns }: Matrix<Float64Array>) => ({
     data: data.map((value) => value / total),
     rows,
@@ -86,24 +88,22 @@ export interface RightSingularVectors {
  * instead, which depends on how y is rotated.
  */
 export class ReconstructionSource {
-  private readonly parts: { x: Matrix<Float64Array>; of: RightSingularVectors; scores: Matrix<Float64Array> | null }[];
+  /** @param parts all rows, the first half and the second; none below 2 rows */
+  private constructor(private readonly parts: readonly Part[]) {}
 
   /**
    * @param x [m, p]
    * @param known decompositions of x and of its halves, as {@link decompositions} gave them for the same rows
    */
-  constructor(
-    private readonly x: Matrix<Float64Array>,
-    known?: RightSingularVectors[],
-  ) {
+  static async of(x: Matrix<Float64Array>, known?: RightSingularVectors[]): Promise<ReconstructionSource> {
     const [first, second] = halvesOf(x);
-    const rows = x.rows < 2 ? [] : [x, first, second];
-    const others = [null, second, first];
-    this.parts = rows.map((part, at) => {
-      const of = known?.[at] ?? rightSingularVectors(part);
-      const other = others[at];
-      return { x: part, of, scores: other && scoresOf(other, of) };
-    });
+    const parts: Part[] = [];
+    for (const [at, rows] of (x.rows < 2 ? [] : [x, first, second]).entries()) {
+      const of = known?.[at] ?? (await rightSingularVectors(rows));
+      const other = [null, second, first][at];
+      parts.push({ x: rows, of, scores: other && (await scoresOf(other, of)) });
+    }
+    return new ReconstructionSource(parts);
   }
 
   /** Of all rows, the first half and the second. */
@@ -113,39 +113,50 @@ export class ReconstructionSource {
 
   /** What the map to y [m, q] makes of test rows [r, p]: [r, q]; 0 below 2 rows. */
   async predict(y: Matrix<Float64Array>, test: Matrix<Float64Array>): Promise<Matrix<Float64Array>> {
-    const predicted = { data: new Float64Array(test.rows * y.columns), rows: test.rows, columns: y.columns };
-    if (this.x.rows < 2) return predicted;
+    const zeros = matrix(new Float64Array(test.rows * y.columns), test.rows, y.columns);
+    if (this.parts.length === 0) return zeros;
+    const [all, ...halves] = this.parts;
     const [first, second] = halvesOf(y);
-    const [toSecond, toFirst] = [await this.crossErrors(1, first, second), await this.crossErrors(2, second, first)];
+    const [toSecond, toFirst] = [
+      await crossErrors(halves[0], first, second),
+      await crossErrors(halves[1], second, first),
+    ];
     let [best, least] = [CUTOFFS[0], Infinity];
     CUTOFFS.forEach((cutoff, at) => {
       const error = toSecond[at] + toFirst[at];
       if (error < least) [best, least] = [cutoff, error];
     });
-    const { x, of } = this.parts[0];
-    const rank = rankAt(best, of.s, x);
-    subtractComponents(predicted, scoresOf(test, of), await projection(x, of, y), 0, rank);
-    for (let at = 0; at < predicted.data.length; at++) predicted.data[at] = -predicted.data[at];
-    return predicted;
+    const rank = rankAt(best, all.of.s, all.x);
+    if (rank === 0) return zeros;
+    const [scores, projected] = [await scoresOf(test, all.of), await projection(all, y)];
+    const data = await crossProduct(rowRange(scores, 0, rank), rowRange(projected, 0, rank));
+    return matrix(data, test.rows, y.columns);
   }
+}
 
-  /** Root mean square error of the other half at every cut-off: components are taken up one by one. */
-  private async crossErrors(part: number, y: Matrix<Float64Array>, otherY: Matrix<Float64Array>): Promise<number[]> {
-    const { x, of, scores } = this.parts[part];
-    const rest = { data: otherY.data.slice(), rows: otherY.rows, columns: otherY.columns };
-    const error = () => Math.sqrt(rest.data.reduce((sum, value) => sum + value * value, 0) / rest.rows);
-    const projected = await projection(x, of, y);
-    const errors: number[] = [];
-    let taken = 0;
-    // from the largest cut-off, which keeps fewest components, to the smallest
-    for (let at = CUTOFFS.length - 1; at >= 0; at--) {
-      const rank = rankAt(CUTOFFS[at], of.s, x);
-      if (rank > taken) subtractComponents(rest, scores!, projected, taken, rank);
-      errors[at] = rank === taken && at < CUTOFFS.length - 1 ? errors[at + 1] : error();
-      taken = rank;
-    }
-    return errors;
+/** Rows with their decomposition and, of a half, the scores of the other half. */
+interface Part {
+  x: Matrix<Float64Array>;
+  of: RightSingularVectors;
+  scores: Matrix<Float64Array> | null;
+}
+
+/** Root mean square error of the other half at every cut-off: components are taken up one by one. */
+async function crossErrors(half: Part, y: Matrix<Float64Array>, otherY: Matrix<Float64Array>): Promise<number[]> {
+  let rest = otherY;
+  const projected = await projection(half, y);
+  const errors: number[] = [];
+  let taken = 0;
+  // from the largest cut-off, which keeps fewest components, to the smallest
+  for (let at = CUTOFFS.length - 1; at >= 0; at--) {
+    const rank = rankAt(CUTOFFS[at], half.of.s, half.x);
+    if (rank > taken)
+      rest = await subtractProduct(rest, rowRange(half.scores!, taken, rank), rowRange(projected, taken, rank));
+    errors[at] =
+      rank === taken && at < CUTOFFS.length - 1 ? errors[at + 1] : Math.sqrt(squaredFrobenius(rest.data) / rest.rows);
+    taken = rank;
   }
+  return errors;
 }
 
 /** Squared length of each row of y - predicted [rows]. */
@@ -161,74 +172,38 @@ export function squaredErrors(y: Matrix<Float64Array>, predicted: Matrix<Float64
  * Singular values and right vectors by Jacobi rotations of the columns in the eigenvectors of XᵀX: these are nearly the right vectors but for the smallest
  * singular values, so that one or two sweeps are left of eight.
  */
-function rightSingularVectors(x: Matrix<Float64Array>): RightSingularVectors {
+async function rightSingularVectors(x: Matrix<Float64Array>): Promise<RightSingularVectors> {
   const p = x.columns;
   if (x.rows < p) return pick(svd(x.data, x.rows, p));
-  const gram = new Float64Array(p * p);
-  for (let row = 0; row < x.data.length; row += p)
-    for (let i = 0; i < p; i++) for (let j = i; j < p; j++) gram[i * p + j] += x.data[row + i] * x.data[row + j];
-  for (let i = 0; i < p; i++) for (let j = 0; j < i; j++) gram[i * p + j] = gram[j * p + i];
-  const { vectors } = symmetricEigen(gram, p);
-  const basis = new Float64Array(p * p); // eigenvectors as columns
-  for (let c = 0; c < p; c++) for (let i = 0; i < p; i++) basis[i * p + c] = vectors[c * p + i];
-  const ones = new Float64Array(p).fill(1);
-  const turned = scoresOf(x, { s: ones, v: basis });
-  const { s, v } = svd(turned.data, x.rows, p);
-  return { s, v: scoresOf({ data: basis, rows: p, columns: p }, { s: ones, v }).data };
+  const { vectors } = symmetricEigen(await gramMatrix(x.data, x.rows, p), p);
+  const basis = matrix(new Float64Array(p * p), p, p); // eigenvectors as columns
+  for (let c = 0; c < p; c++) for (let i = 0; i < p; i++) basis.data[i * p + c] = vectors[c * p + i];
+  const { s, v } = svd((await matrixProduct(x, basis)).data, x.rows, p);
+  return { s, v: (await matrixProduct(basis, matrix(v, p, p))).data };
 }
 
 function pick({ s, v }: RightSingularVectors): RightSingularVectors {
   return { s, v };
 }
 
-/** Rows of x in the right singular vectors of another, in units of the singular values: [rows, width]; 0 where these are. */
-function scoresOf(x: Matrix<Float64Array>, { s, v }: RightSingularVectors): Matrix<Float64Array> {
+/** Rows of x in the right singular vectors of another, in units of the singular values: [width, rows]; 0 where these are. */
+async function scoresOf(x: Matrix<Float64Array>, { s, v }: RightSingularVectors): Promise<Matrix<Float64Array>> {
   const width = s.length;
-  const data = new Float64Array(x.rows * width);
-  for (let i = 0; i < x.rows; i++) {
-    const to = i * width;
-    for (let k = 0; k < x.columns; k++) {
-      const value = x.data[i * x.columns + k];
-      for (let c = 0, from = k * width; c < width; c++, from++) data[to + c] += value * v[from];
-    }
-    for (let c = 0; c < width; c++) data[to + c] = s[c] > 0 ? data[to + c] / s[c] : 0;
-  }
-  return { data, rows: x.rows, columns: width };
+  const products = (await matrixProduct(x, matrix(v, x.columns, width))).data;
+  const scores = matrix(new Float64Array(width * x.rows), width, x.rows);
+  for (let c = 0, at = 0; c < width; c++)
+    for (let i = 0; i < x.rows; i++, at++) if (s[c] > 0) scores.data[at] = products[i * width + c] / s[c];
+  return scores;
 }
 
-/** Uᵀy = (xV/s)ᵀy: [width, q]. */
-async function projection(
-  x: Matrix<Float64Array>,
-  { s, v }: RightSingularVectors,
-  y: Matrix<Float64Array>,
-): Promise<Matrix<Float64Array>> {
-  const width = s.length;
-  const cross = await crossProduct(x, y);
-  const projected = new Float64Array(width * y.columns);
-  for (let k = 0; k < x.columns; k++)
-    for (let c = 0; c < width; c++) {
-      if (s[c] === 0) continue;
-      const weight = v[k * width + c] / s[c];
-      for (let j = 0, to = c * y.columns, from = k * y.columns; j < y.columns; j++, to++, from++)
-        projected[to] += weight * cross[from];
-    }
-  return { data: projected, rows: width, columns: y.columns };
-}
-
-/** rest -= scores[:, first .. end) projected[first .. end). */
-function subtractComponents(
-  rest: Matrix<Float64Array>,
-  scores: Matrix<Float64Array>,
-  projected: Matrix<Float64Array>,
-  first: number,
-  end: number,
-): void {
-  const q = rest.columns;
-  for (let i = 0; i < rest.rows; i++)
-    for (let c = first; c < end; c++) {
-      const score = scores.data[i * scores.columns + c];
-      for (let j = 0, to = i * q, from = c * q; j < q; j++, to++, from++) rest.data[to] -= score * projected.data[from];
-    }
+/** Uᵀy = (xV/s)ᵀy: [width, q]; 0 where s is. */
+async function projection({ x, of: { s, v } }: Part, y: Matrix<Float64Array>): Promise<Matrix<Float64Array>> {
+  const [width, q] = [s.length, y.columns];
+  const cross = matrix(await crossProduct(x, y), x.columns, q);
+  const projected = await crossProduct(matrix(v, x.columns, width), cross);
+  for (let c = 0, at = 0; c < width; c++)
+    for (let j = 0; j < q; j++, at++) projected[at] = s[c] > 0 ? projected[at] / s[c] : 0;
+  return matrix(projected, width, q);
 }
 
 function halvesOf(x: Matrix<Float64Array>): [Matrix<Float64Array>, Matrix<Float64Array>] {
@@ -245,5 +220,5 @@ function rankAt(cutoff: number, s: Float64Array, x: Matrix): number {
 }
 
 function rowRange({ data, columns }: Matrix<Float64Array>, first: number, end: number): Matrix<Float64Array> {
-  return { data: data.slice(first * columns, end * columns), rows: end - first, columns };
+  return { data: data.subarray(first * columns, end * columns), rows: end - first, columns };
 }

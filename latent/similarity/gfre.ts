@@ -19,7 +19,7 @@ import { mean } from './mutualNeighbours.js';
 export async function gfre(x: Matrix, y: Matrix, split: ReconstructionSplit): Promise<ReconstructionErrors> {
   const [left, right] = scaledSplits(x, y, split);
   const error = async (source: ScaledSplit, target: ScaledSplit) =>
-    Math.sqrt(mean(await globalSquaredErrors(new ReconstructionSource(source.train), source, target)));
+    Math.sqrt(mean(await globalSquaredErrors(await ReconstructionSource.of(source.train), source, target)));
   return { xToY: await error(left, right), yToX: await error(right, left) };
 }
 

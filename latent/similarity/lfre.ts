@@ -27,7 +27,7 @@ export async function lfre(
 ): Promise<ReconstructionErrors> {
   const [left, right] = scaledSplits(x, y, split);
   const error = async (source: ScaledSplit, target: ScaledSplit) =>
-    Math.sqrt(mean(await localSquaredErrors(localSources(source, neighbours), target)));
+    Math.sqrt(mean(await localSquaredErrors(await localSources(source, neighbours), target)));
   return { xToY: await error(left, right), yToX: await error(right, left) };
 }
 
@@ -44,16 +44,18 @@ export interface LocalSource {
  * The sources of all test rows.
  * @throws RangeError when there are fewer training rows than neighbours
  */
-export function localSources({ train, test }: ScaledSplit, neighbours: number): LocalSource[] {
+export async function localSources({ train, test }: ScaledSplit, neighbours: number): Promise<LocalSource[]> {
   if (!(Number.isInteger(neighbours) && neighbours >= 1 && neighbours <= train.rows))
     throw new RangeError(
       `latent/similarity: local maps of ${neighbours} among ${train.rows} training rows; give 1 to as many`,
     );
-  return Array.from({ length: test.rows }, (_, i) => {
+  const sources: LocalSource[] = [];
+  for (let i = 0; i < test.rows; i++) {
     const near = nearestRows(train, test, i, neighbours);
     const { points, mean } = aboutMean(takeRows(train, near));
-    return { near, fit: new ReconstructionSource(points), test: centred(takeRows(test, [i]), mean) };
-  });
+    sources.push({ near, fit: await ReconstructionSource.of(points), test: centred(takeRows(test, [i]), mean) });
+  }
+  return sources;
 }
 
 /** Squared error of each test row [rows] of a target. */

@@ -71,7 +71,7 @@ export async function prepareCloud(x: Matrix<Float64Array>, options: CloudOption
   let decompositions: CloudWork['decompositions'] = null;
   if (asked.has('gfre') && denseRows.length >= leastRows('gfre', k)) {
     const { train } = scaledSplit(takeRows(x, denseRows), reconstructionHalves(denseRows.length, seed));
-    decompositions = new ReconstructionSource(train).decompositions;
+    decompositions = (await ReconstructionSource.of(train)).decompositions;
   }
   const kernel = asked.has('cknna') && neighbours.cosine ? maskedKernel(directions(x), neighbours.cosine) : null;
   return { x, work: { neighbours, kernel, gram, decompositions } };
