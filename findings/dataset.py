@@ -40,7 +40,13 @@ class Run:
             folders = dict(folder.split("=", 1) for folder in part["key"].split("/") if "=" in folder)
             frame = pl.read_parquet(self.output / part["key"], columns=columns, hive_partitioning=False)
             frames.append(frame.with_columns(**{k: pl.lit(v) for k, v in folders.items() if k not in frame.columns}))
-        return pl.concat(frames) if frames else pl.DataFrame()
+        return pl.concat(frames) if frames else self._empty(self._node(self._tables[name])["schema"])
+
+    @staticmethod
+    def _empty(schema: dict[str, str]) -> pl.DataFrame:
+        """A table of the run that has no row: its columns."""
+        types = {"string": pl.String, "int32": pl.Int32, "int64": pl.Int64, "double": pl.Float64}
+        return pl.DataFrame(schema={name: types.get(kind.rstrip("?"), pl.Null) for name, kind in schema.items()})
 
     def _models(self, digest: str) -> list[Model]:
         """In the order of the spec, as the summary of the last run with this manifest has them."""

@@ -85,9 +85,9 @@ def scatter(file: Path, x, y, kinds: list[str], colours: dict[str, str], labels:
 
 
 def intervals(
-    file: Path, rows: list[tuple[str, dict[str, tuple[float, float, float]]]], label: str, zero: float
+    file: Path, rows: list[tuple[str, dict[str, tuple[float, float | None, float | None]]]], label: str, zero: float
 ) -> None:
-    """One row a name; in it one mark a series with its interval (value, low, high)."""
+    """One row a name; in it one mark a series with its interval (value, low, high), where it has one."""
     series = list(dict.fromkeys(name for _, marks in rows for name in marks))
     palette = [INK, WARM, "#5f9e6e", "#8a6fb0", SOFT, "#c9a227"]
     figure, axes = plt.subplots(figsize=(7.2, 0.46 * len(rows) + 1.2))
@@ -96,7 +96,7 @@ def intervals(
         points = [(at + offset, marks[name]) for at, (_, marks) in enumerate(rows) if name in marks]
         y = [at for at, _ in points]
         value = np.array([mark[0] for _, mark in points])
-        low, high = (np.array([mark[k] for _, mark in points]) for k in (1, 2))
+        low, high = (np.array([mark[k] for _, mark in points], float) for k in (1, 2))  # none: not a number, no bar
         error = np.maximum(0, [value - low, high - value])
         axes.errorbar(value, y, xerr=error, fmt="o", ms=4, lw=1.2, color=palette[s % len(palette)], label=name)
     axes.axvline(zero, color=SOFT, lw=1)

@@ -95,6 +95,8 @@ def atypical(run: Run, docs: Path) -> str:
             if own.height and name != "n_atoms":
                 # Of the gaps that to a potential of another family with the same data: versions of one family err alike.
                 shown = own.filter(pl.col("other_model").is_null() | (pl.col("other_model") == "nequix-mp-1"))
+                if shown.is_empty():
+                    continue
                 label = "energy gap to Nequix" if name == "energy_gap" else name.replace("_", " ")
                 marks[label] = shown.select("value", "low", "high").row(0)
         n = part["n"].max()
