@@ -1,3 +1,4 @@
+import { inverse3 } from '../structures/matrix3.js';
 import type { Crystal } from './graphBatch.js';
 
 /** Numbers in [0, 1), the same for the same seed (mulberry32). */
@@ -50,22 +51,6 @@ export function strained(crystal: Crystal, amplitude: number, random: () => numb
     return component + [0, 1, 2].reduce((sum, m) => sum + crystal.lattice[row + m] * strain[3 * m + (k % 3)], 0);
   });
   return { ...crystal, lattice };
-}
-
-/** Inverse of a 3 x 3 row-major matrix. */
-function inverse3([a, b, c, d, e, f, g, h, i]: Float64Array): number[] {
-  const determinant = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g);
-  return [
-    e * i - f * h,
-    c * h - b * i,
-    b * f - c * e,
-    f * g - d * i,
-    a * i - c * g,
-    c * d - a * f,
-    d * h - e * g,
-    b * g - a * h,
-    a * e - b * d,
-  ].map((cofactor) => cofactor / determinant);
 }
 
 /** The crystal turned by a random rotation, uniform over SO(3) (a normalised quaternion of four normal deviates). */

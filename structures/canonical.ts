@@ -1,5 +1,6 @@
 import { closestContact } from './closestContact.js';
 import { atomicNumberOf, elementSymbol, MAX_ATOMIC_NUMBER } from './elements.js';
+import { determinant3, inverse3 } from './matrix3.js';
 import type { ReadItem, Rejection, StructureRejectionCode } from './structure.js';
 
 /** A crystal as a file states it, before validation. One of `fractional` and `cartesian` is given. */
@@ -151,24 +152,6 @@ function wrapped(x: number): number {
 
 /** [9] row-major inverse of a row-major lattice, or undefined when it spans no volume. */
 function inverseLattice(lattice: Float64Array): Float64Array | undefined {
-  const [a, b, c, d, e, f, g, h, i] = lattice as unknown as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  const volume = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g);
-  const lengths = Math.hypot(a, b, c) * Math.hypot(d, e, f) * Math.hypot(g, h, i);
-  if (!(Math.abs(volume) > MIN_RELATIVE_VOLUME * lengths)) return undefined;
-  // prettier-ignore
-  return Float64Array.of(
-    (e * i - f * h) / volume, (c * h - b * i) / volume, (b * f - c * e) / volume,
-    (f * g - d * i) / volume, (a * i - c * g) / volume, (c * d - a * f) / volume,
-    (d * h - e * g) / volume, (b * g - a * h) / volume, (a * e - b * d) / volume,
-  );
+  const [a, b, c] = [0, 3, 6].map((row) => Math.hypot(...lattice.subarray(row, row + 3)));
+  return Math.abs(determinant3(lattice)) > MIN_RELATIVE_VOLUME * a * b * c ? inverse3(lattice) : undefined;
 }

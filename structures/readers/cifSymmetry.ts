@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { hall_symbol_entry, initSync, operations_from_number, type MoyoHallSymbolEntry } from '@spglib/moyo-wasm';
+import { determinant3 } from '../matrix3.js';
 import { Rejected, quote } from './record.js';
 
 /** A symmetry operation on fractional columns: x' = rotation x + translation. */
@@ -40,7 +41,7 @@ export function parseOperation(text: string): SymmetryOperation {
     rotation.push(...values.slice(0, 3));
     translation.push(values[3]);
   }
-  const volume = determinant(rotation);
+  const volume = determinant3(rotation);
   if (rows.length !== 3 || rotation.length !== 9 || Math.abs(Math.abs(volume) - 1) > 1e-9) {
     throw new Rejected(
       'unparsable',
@@ -163,9 +164,4 @@ function keepsMetric(rotation: number[], lattice: ArrayLike<number>): boolean {
     }
   }
   return true;
-}
-
-function determinant(m: number[]): number {
-  const [a, b, c, d, e, f, g, h, i] = m as [number, number, number, number, number, number, number, number, number];
-  return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g);
 }

@@ -1,4 +1,5 @@
 import { elementOfLabel } from '../elements.js';
+import { determinant3 } from '../matrix3.js';
 import { readText } from './lines.js';
 import { Rejected, parseNumber, quote, type Crystal, type FormatReader } from './record.js';
 
@@ -87,19 +88,7 @@ function scaleFactors(line: string, lattice: number[]): number[] {
       `the scaling factor is ${quote(line)}; a number other than 0, or three, are needed`,
     );
   if (scale > 0) return [scale, scale, scale];
-  const [a, b, c, d, e, f, g, h, i] = lattice as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  const volume = Math.abs(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g));
-  return new Array<number>(3).fill(Math.cbrt(-scale / volume));
+  return new Array<number>(3).fill(Math.cbrt(-scale / Math.abs(determinant3(lattice))));
 }
 
 /** Elements in the comment of a VASP 4 file, if they match the counts: `Na Cl` or `Na4 Cl4` for `4 4`. */
