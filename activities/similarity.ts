@@ -7,7 +7,7 @@ import { similarityTable, type SimilarityRow } from '../datasets/tables/similari
 import { similarityRowsTable, type SimilarityRowsRow } from '../datasets/tables/similarityRows.js';
 import { combineDraws } from '../latent/similarity/bootstrap.js';
 import type { ComparedValue } from '../latent/similarity/comparePair.js';
-import { metricBounds } from '../latent/similarity/metrics.js';
+import { metricBounds, type SimilarityMetric } from '../latent/similarity/metrics.js';
 import { mean } from '../latent/similarity/mutualNeighbours.js';
 import { elementSymbol } from '../structures/elements.js';
 import { tallyOf, type ItemTask, type PlanDocument, type RunRef, type Tally } from './documents.js';
@@ -234,14 +234,27 @@ function headlineOf(rows: readonly SimilarityRow[]): PairScore | null {
   };
 }
 
-/** Metrics that were asked for and have no value: too few rows. */
+/** Values that were asked for and are not there: of too few rows, or of vectors that are all equal. */
 function notesOf(rows: readonly SimilarityRow[], asked: Asked, drawn: number): string[] {
-  const found = rows.filter(({ stratum }) => stratum === 'all').map(({ metric }) => metric);
-  const missing = asked.metrics.filter((metric) => !found.some((name) => name.startsWith(metric)));
-  if (missing.length === 0) return [];
-  return [
-    `${missing.join(', ')} left out: ${drawn === 0 ? 'the models share no atom' : `too few atoms to compare (similarity.neighbours is ${asked.neighbours})`}`,
-  ];
+  const found = rows.filter(({ stratum }) => stratum === 'all');
+  const missing = asked.metrics.filter((metric) => !found.some((row) => row.metric.startsWith(metric)));
+  const notes: string[] = [];
+  if (missing.length > 0) {
+    const few = `too few atoms to compare (similarity.neighbours is ${asked.neighbours})`;
+    const equal = missing.some(isReconstruction) ? ', or vectors that are all equal' : '';
+    notes.push(`${missing.join(', ')} left out: ${drawn === 0 ? 'the models share no atom' : few + equal}`);
+  }
+  for (const metric of asked.metrics.filter(isReconstruction))
+    for (const space of new Set(found.map((row) => row.space))) {
+      const one = new Set(found.filter((row) => row.space === space).map((row) => row.metric));
+      const ways = [`${metric}_a_to_b`, `${metric}_b_to_a`].filter((name) => !one.has(name));
+      if (ways.length === 1) notes.push(`${ways[0]} of ${space} left out: the vectors to reconstruct are all equal`);
+    }
+  return notes;
+}
+
+function isReconstruction(metric: SimilarityMetric): boolean {
+  return metric === 'gfre' || metric === 'lfre';
 }
 
 function median(values: readonly number[]): number {

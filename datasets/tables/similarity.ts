@@ -2,7 +2,7 @@ import { column, rowTable, type RowOf } from './rowTable.js';
 
 /**
  * Table `similarity`: how alike two models' vectors are, with interval and null. One row a space, stratum and metric with null `none`, and one more for each
- * null it is calibrated against, with the same value. Values that rows were too few for are absent.
+ * null it is calibrated against, with the same value. Values that rows were too few for are absent, and so are errors of reconstructing vectors that are all equal.
  */
 export const similarityTable = rowTable('similarity', {
   model_a: column('string', "First model of the pair, in the spec's order."),

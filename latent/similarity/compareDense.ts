@@ -116,7 +116,7 @@ interface Source {
   squaredErrors: (target: ScaledSplit) => Promise<Float64Array>;
 }
 
-/** Both ways. Of a permuted pair the source keeps its rows, and with them its maps: the target is permuted, the other way by the inverse. */
+/** Both ways, less those to a cloud that is one point. Of a permuted pair the source keeps its rows, and with them its maps: the target is permuted, the other way by the inverse. */
 async function reconstruction(
   metric: 'gfre' | 'lfre',
   rows: RowSet,
@@ -128,7 +128,9 @@ async function reconstruction(
   const measured: Measured[] = [];
   for (const way of ['xToY', 'yToX'] as const) {
     const [source, target] = way === 'xToY' ? [left, right] : [right, left];
-    const squares = await source.squaredErrors(scaledSplit(target.cloud, split));
+    const goal = scaledSplit(target.cloud, split);
+    if (goal.onePoint) continue;
+    const squares = await source.squaredErrors(goal);
     const square = mean(squares);
     const value = Math.sqrt(square);
     measured.push({
@@ -149,7 +151,9 @@ async function reconstruction(
       scale: { similarity: flipped, value: flipped, most: 1 },
       permuted: async (permutation) => {
         const permuted = takeRows(target.cloud, way === 'xToY' ? permutation : inverseOf(permutation));
-        return flipped(Math.sqrt(mean(await source.squaredErrors(scaledSplit(permuted, split)))));
+        const goal = scaledSplit(permuted, split);
+        if (goal.onePoint) return 0; // all rows that differ are test rows: nothing could be learned of them
+        return flipped(Math.sqrt(mean(await source.squaredErrors(goal))));
       },
     });
   }

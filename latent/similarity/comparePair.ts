@@ -71,7 +71,8 @@ export interface Measured {
 }
 
 /**
- * Similarity of two clouds: row i of x [n, p] and row i of y [n, q] are the same atom in two models. Metrics that the rows are too few for are left out.
+ * Similarity of two clouds: row i of x [n, p] and row i of y [n, q] are the same atom in two models. Metrics that the rows are too few for are left out, and errors of
+ * reconstructing a cloud that is one point.
  * @param rows all rows and, for dense metrics, those of `options.denseRows`
  * @throws RangeError when rows are not paired
  */

@@ -13,10 +13,10 @@ export interface ReconstructionSplit {
   test: Int32Array;
 }
 
-/** Error of x predicting y and of y predicting x. */
+/** Error of x predicting y and of y predicting x; null where what is to be predicted is one point (see {@link ScaledSplit}). */
 export interface ReconstructionErrors {
-  xToY: number;
-  yToX: number;
+  xToY: number | null;
+  yToX: number | null;
 }
 
 /** Relative cut-offs of singular values that are tried: 20 from 1e-9 to 1, evenly in their logarithm; at 1 the map is 0. */
@@ -35,6 +35,8 @@ export function reconstructionHalves(n: number, seed: number): ReconstructionSpl
 export interface ScaledSplit {
   train: Matrix<Float64Array>;
   test: Matrix<Float64Array>;
+  /** Whether the training rows are all equal: such a cloud has no scale, and errors on it mean nothing. */
+  onePoint: boolean;
 }
 
 /**
@@ -48,13 +50,18 @@ export function scaledSplit(cloud: Matrix<Float64Array>, split: ReconstructionSp
     );
   const train = takeRows(cloud, split.train);
   const { points: trained, mean } = aboutMean(train);
-  const total = Math.sqrt(squaredFrobenius(trained.data) / train.rows) || 1;
+  const spread = Math.sqrt(squaredFrobenius(trained.data) / train.rows);
+  const total = spread || 1;
   const divided = ({ data, rows, columns }: Matrix<Float64Array>) => ({
     data: data.map((value) => value / total),
     rows,
     columns,
   });
-  return { train: divided(trained), test: divided(centred(takeRows(cloud, split.test), mean)) };
+  return {
+    train: divided(trained),
+    test: divided(centred(takeRows(cloud, split.test), mean)),
+    onePoint: spread === 0,
+  };
 }
 
 /**

@@ -14,7 +14,7 @@ import { mean } from './mutualNeighbours.js';
 /**
  * Local feature reconstruction error (Goscinski et al. 2021; Chorna et al., arXiv 2512.05717), both ways: as `gfre`, but every test row has a map of its own,
  * fitted about their means on the training rows nearest to it in the source (ties to the one that comes first). Low where the clouds are smooth
- * functions of one another, linear or not. A target that is one point has error 0; a source that is one point predicts the mean of the first rows.
+ * functions of one another, linear or not. Null of a target that is one point; a source that is one point predicts the mean of the first rows.
  * Costs three small singular value decompositions a test row: give fewer test rows at p = 100.
  * @param neighbours training rows of a local map; min(p, q) by default, as published, which leaves the map one direction short
  * @throws RangeError as `scaledSplits`, or when there are fewer training rows than neighbours
@@ -27,7 +27,7 @@ export async function lfre(
 ): Promise<ReconstructionErrors> {
   const [left, right] = scaledSplits(x, y, split);
   const error = async (source: ScaledSplit, target: ScaledSplit) =>
-    Math.sqrt(mean(await localSquaredErrors(await localSources(source, neighbours), target)));
+    target.onePoint ? null : Math.sqrt(mean(await localSquaredErrors(await localSources(source, neighbours), target)));
   return { xToY: await error(left, right), yToX: await error(right, left) };
 }
 

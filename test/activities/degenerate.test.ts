@@ -192,6 +192,13 @@ test('one element: a model of composition is one point, on which nothing can be 
     expect(identity_mass).toBeCloseTo(identity_chance as number, 9);
     expect(element_match_mass).toBeCloseTo(1, 9);
   }
+  // its vectors tell nothing and cannot be reconstructed: no perfect reconstruction either
+  for (const metric of ['gfre', 'lfre']) {
+    const ways = tables.similarity.filter((row) => row.model_b === 'one-hot' && String(row.metric).startsWith(metric));
+    expect(new Set(ways.map((row) => row.metric))).toEqual(new Set([`${metric}_b_to_a`]));
+  }
+  const notes = published.warnings.filter((warning) => /one-hot.*gfre_a_to_b of embeddings left out/.test(warning));
+  expect(notes).toHaveLength(2);
   for (const row of tables.model_diagnostics.filter(({ model }) => model === 'one-hot'))
     expect([row.intrinsic_dimension, row.element_share]).toEqual([null, null]);
 });
