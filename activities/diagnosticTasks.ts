@@ -1,5 +1,11 @@
 import { anchorQuality, gramConditioning } from '../latent/anchorQuality.js';
-import { farthestPoints, kMeansPlusPlus, lowestRankedByElement, stratifiedAnchors } from '../latent/anchorPolicies.js';
+import {
+  farthestPoints,
+  kMeansPlusPlus,
+  lowestRankedByElement,
+  stratifiedAnchors,
+  TooFewPoints,
+} from '../latent/anchorPolicies.js';
 import {
   elementSpace,
   evaluateControls,
@@ -20,7 +26,7 @@ import { finiteFloat64, matrix, takeRows, type Matrix } from '../latent/matrix.j
 import { decodeMoments, momentsOf } from '../latent/moments.js';
 import { novelty } from '../latent/novelty.js';
 import { nearestDistances } from '../latent/orbits.js';
-import { applyDirectProjection, fitDirectProjection } from '../latent/pca.js';
+import { applyDirectProjection, fitDirectProjection, NoVariance } from '../latent/pca.js';
 import { seededRandom, shuffle } from '../latent/random.js';
 import { hubness, nearestNeighbours } from '../latent/similarity/neighbours.js';
 import { stitch, type StitchingTask } from '../latent/stitching/stitch.js';
@@ -296,7 +302,7 @@ async function clusteringSpace(moments: Uint8Array, rows: Matrix): Promise<Matri
     const projection = fitDirectProjection(decodeMoments(moments));
     return matrix(await applyDirectProjection(projection, rows.data, rows.rows), rows.rows, projection.p);
   } catch (error) {
-    if (error instanceof RangeError && /all rows are equal|at least 2 rows/.test(error.message)) return undefined;
+    if (error instanceof NoVariance) return undefined;
     throw error;
   }
 }
@@ -327,7 +333,7 @@ function policies(
     sets.push(['kmeans++', kMeansPlusPlus(units, k, seed)], ['farthest-point', farthestPoints(units, k)]);
   } catch (error) {
     // Where fewer than k atoms differ in direction, there is no such set.
-    if (!(error instanceof RangeError && /distinct points/.test(error.message))) throw error;
+    if (!(error instanceof TooFewPoints)) throw error;
   }
   return sets;
 }

@@ -138,6 +138,9 @@ function updateNearest(rows: Matrix, anchor: number, nearest: Float64Array): voi
   }
 }
 
+/** Fewer rows differ than anchors are wanted. Its name stays RangeError, by which callers in other threads know that too much was asked. */
+export class TooFewPoints extends RangeError {}
+
 /** Picks `first`, then rows up to k one by one: `next` gets every row's squared distance to the nearest picked so far. */
 function pickOneByOne(
   rows: Matrix,
@@ -150,7 +153,7 @@ function pickOneByOne(
   for (let i = 0; i < k; i++) {
     const row = i < first.length ? first[i] : next(nearest);
     if (rows.rows === 0 || (i >= first.length && nearest[row] === 0)) {
-      throw new RangeError(
+      throw new TooFewPoints(
         `latent/anchorPolicies: the ${rows.rows} rows have only ${i} distinct points; ${k} anchors are too many`,
       );
     }
@@ -166,7 +169,7 @@ function pickOneByOne(
  * @param rows [n, p]
  * @param given how many of the first rows are picked beforehand, as when a set is extended
  * @returns row numbers: [k]
- * @throws RangeError when there are fewer than k distinct rows
+ * @throws {TooFewPoints} when there are fewer than k distinct rows
  */
 export function farthestPoints(rows: Matrix, k: number, given = 0): Int32Array {
   const first = Array.from({ length: Math.max(given, 1) }, (_, row) => row);
@@ -182,7 +185,7 @@ export function farthestPoints(rows: Matrix, k: number, given = 0): Int32Array {
  * proportional to its squared distance from the nearest picked one.
  * @param rows [n, p]
  * @returns row numbers: [k]
- * @throws RangeError when there are fewer than k distinct rows
+ * @throws {TooFewPoints} when there are fewer than k distinct rows
  */
 export function kMeansPlusPlus(rows: Matrix, k: number, seed: number): Int32Array {
   const random = seededRandom(seed);

@@ -36,16 +36,19 @@ function isConstant(variance: number, mean: number, n: number): boolean {
  */
 export const SMALLEST_SCALE = 1e-4;
 
+/** Rows without a direction of variance, or too few to have one. Its name stays RangeError, as callers in other threads know it. */
+export class NoVariance extends RangeError {}
+
 /**
  * StandardScaler, then PCA, from moments alone.
  * @param smallestScale 0 scales exactly as scikit-learn does
- * @throws RangeError when there are fewer than two rows or all columns are constant
+ * @throws {NoVariance} when there are fewer than two rows or all columns are constant
  */
 export function fitDirectProjection(
   { n, dim, mean, scatter }: Moments,
   smallestScale = SMALLEST_SCALE,
 ): DirectProjection {
-  if (n < 2) throw new RangeError(`latent/pca: principal components need at least 2 rows; there are ${n}`);
+  if (n < 2) throw new NoVariance(`latent/pca: principal components need at least 2 rows; there are ${n}`);
   const variances = new Float64Array(dim);
   for (let i = 0, at = 0; i < dim; at += dim - i, i++) variances[i] = scatter[at] / n;
   const floor = smallestScale * Math.sqrt(variances.reduce((sum, variance) => sum + variance, 0) / dim);
@@ -61,7 +64,7 @@ export function fitDirectProjection(
   const { values, vectors } = symmetricEigen(covariance, dim);
   const total = values.reduce((sum, value) => sum + value, 0);
   const p = values.filter((value) => value > 1).length;
-  if (p === 0) throw new RangeError(`latent/pca: no direction of the ${n} rows has a variance; all rows are equal`);
+  if (p === 0) throw new NoVariance(`latent/pca: no direction of the ${n} rows has a variance; all rows are equal`);
   return {
     dim,
     p,

@@ -7,6 +7,7 @@ import {
   lowestRankedByElement,
   mergeLowestRanked,
   stratifiedAnchors,
+  TooFewPoints,
 } from '../../latent/anchorPolicies.js';
 import { anchorQuality, gramConditioning } from '../../latent/anchorQuality.js';
 import { matrix } from '../../latent/matrix.js';
@@ -147,6 +148,8 @@ describe('policies over a sample', () => {
     expect([...farthestPoints(twice, 2)]).toEqual([0, 1]);
     expect(() => farthestPoints(twice, 3)).toThrow('the 4 rows have only 2 distinct points; 3 anchors are too many');
     expect(() => kMeansPlusPlus(twice, 3, 1)).toThrow('only 2 distinct points');
+    expect(() => farthestPoints(twice, 3)).toThrow(TooFewPoints);
+    expect(() => kMeansPlusPlus(twice, 3, 1)).toThrow(TooFewPoints);
   });
 });
 

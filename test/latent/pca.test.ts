@@ -6,6 +6,7 @@ import {
   decodeDirectProjection,
   encodeDirectProjection,
   fitDirectProjection,
+  NoVariance,
 } from '../../latent/pca.js';
 import { normalFrom, seededRandom } from '../../latent/random.js';
 import fixtures from './fixtures/anchors.json' with { type: 'json' };
@@ -133,6 +134,8 @@ describe('DIRECT projection', () => {
     expect(decodeDirectProjection(encodeDirectProjection(projection))).toEqual(projection);
     const equal = await momentsOf(new Float64Array(20).fill(0.1), 10, 2);
     expect(() => fitDirectProjection(equal)).toThrow('all rows are equal');
+    expect(() => fitDirectProjection(equal)).toThrow(NoVariance);
+    expect(() => fitDirectProjection({ ...equal, n: 1 })).toThrow(NoVariance);
     expect(() => fitDirectProjection({ ...equal, n: 1 })).toThrow('need at least 2 rows; there are 1');
   });
 });
