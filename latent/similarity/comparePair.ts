@@ -8,7 +8,7 @@ import { compareDense } from './compareDense.js';
 import { lastOnly } from './lastOnly.js';
 import { linearCka, linearCkaInfluence, unbiasedLinearCka } from './linearCka.js';
 import { isDense, measureOf, similarityMetrics, type SimilarityMetric, type SimilarityValueName } from './metrics.js';
-import { mean, neighbourOverlaps, PermutedOverlap } from './mutualNeighbours.js';
+import { mean, neighbourOverlaps, permutedOverlap, permutedOverlaps } from './mutualNeighbours.js';
 import { hubness } from './neighbours.js';
 import { aboveThreshold, calibrate, type Calibration, type NullKind } from './nulls.js';
 import { leastRows, prepareCloud, type PreparedCloud } from './preparedCloud.js';
@@ -66,8 +66,10 @@ export interface Measured {
   scale?: { similarity: (value: number) => number; value: (similarity: number) => number; most: number };
   /** The similarity that is observed, where its rounding must be that of the permuted ones. */
   similarity?: number;
-  /** The similarity once row i of x stands beside row `permutation[i]` of y. */
-  permuted: (permutation: Int32Array) => number | Promise<number>;
+  /** The similarity once row i of x stands beside row `permutation[i]` of y: of one permutation, or of many at once. */
+  permuted:
+    | ((permutation: Int32Array) => number | Promise<number>)
+    | { all: (permutations: readonly Int32Array[]) => Float64Array };
 }
 
 /**
@@ -170,8 +172,7 @@ function compareNeighbours(
     const measure = measureOf[metric];
     const [inX, inY] = measure ? [x.work.neighbours[measure], y.work.neighbours[measure]] : [];
     if (!inX || !inY) continue;
-    const overlap = new PermutedOverlap(inX, inY);
-    const value = overlap.of(null); // rounded as those of permutations are
+    const value = permutedOverlap(inX, inY, null); // rounded as those of permutations are
     measured.push({
       metric,
       name: metric as SimilarityValueName,
@@ -179,8 +180,10 @@ function compareNeighbours(
       value,
       influence: () => neighbourOverlaps(inX, inY).map((overlap) => overlap - value),
       hubness: { x: hubness(inX), y: hubness(inY) },
-      permuted: (permutation) =>
-        shared && withKernels && measure === 'cosine' ? shared(permutation).overlap : overlap.of(permutation),
+      permuted:
+        shared && withKernels && measure === 'cosine'
+          ? (permutation) => shared(permutation).overlap
+          : { all: (permutations) => permutedOverlaps(inX, inY, permutations) },
     });
   }
   if (kernels && shared)
@@ -266,9 +269,12 @@ async function compareLinear(
 
 /** Similarities of each metric under each permutation. */
 async function permutedSimilarities(measured: Measured[], permutations: Int32Array[]): Promise<Float64Array[]> {
-  const values = measured.map(() => new Float64Array(permutations.length));
+  const values = measured.map(({ permuted }) =>
+    typeof permuted === 'function' ? new Float64Array(permutations.length) : permuted.all(permutations),
+  );
   for (const [at, permutation] of permutations.entries())
     for (const [which, { permuted }] of measured.entries()) {
+      if (typeof permuted !== 'function') continue;
       const similarity = permuted(permutation);
       values[which][at] = typeof similarity === 'number' ? similarity : await similarity;
     }

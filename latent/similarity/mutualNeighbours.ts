@@ -1,3 +1,4 @@
+import { sharedRows } from '../kernels/sharedRows.js';
 import type { Neighbours } from './neighbours.js';
 
 /**
@@ -16,51 +17,13 @@ export function neighbourOverlaps(x: Neighbours, y: Neighbours): Float64Array {
  * @throws RangeError when the two differ in rows or k
  */
 export function permutedOverlap(x: Neighbours, y: Neighbours, permutation: Int32Array | null): number {
-  return new PermutedOverlap(x, y).of(permutation);
+  return permutedOverlaps(x, y, [permutation ?? Int32Array.from({ length: x.rows }, (_, row) => row)])[0];
 }
 
-/** Bits that tell, for nearly all rows that are not neighbours of a row, that they are not: 8 words a row. */
-const FILTER_WORDS = 8;
-
-/** `permutedOverlap` for many permutations. Neighbour sets are only relabelled, so that one permutation costs O(n k). */
-export class PermutedOverlap {
-  private readonly filter: Int32Array;
-
-  /** @throws RangeError when the two differ in rows or k */
-  constructor(
-    private readonly x: Neighbours,
-    private readonly y: Neighbours,
-  ) {
-    checkAlike(x, y);
-    this.filter = new Int32Array(y.rows * FILTER_WORDS);
-    for (let row = 0, at = 0; row < y.rows; row++)
-      for (let end = at + y.k; at < end; at++) this.filter[wordOf(row, y.indices[at])] |= 1 << y.indices[at];
-  }
-
-  /** See `permutedOverlap`. */
-  of(permutation: Int32Array | null): number {
-    const { rows, k } = this.x;
-    const inX = this.x.indices;
-    const inY = this.y.indices;
-    const filter = this.filter;
-    const order = permutation ?? Int32Array.from({ length: rows }, (_, row) => row);
-    let shared = 0;
-    for (let i = 0; i < rows; i++) {
-      const row = order[i];
-      const end = (i + 1) * k;
-      for (let at = i * k; at < end; at++) {
-        const neighbour = order[inX[at]];
-        if ((filter[wordOf(row, neighbour)] & (1 << neighbour)) === 0) continue;
-        for (let other = row * k, last = other + k; other < last; other++) if (inY[other] === neighbour) shared++;
-      }
-    }
-    return shared / (rows * k);
-  }
-}
-
-/** The word of a row's filter that has the bit of a neighbour, which is its number modulo 32. */
-function wordOf(row: number, neighbour: number): number {
-  return row * FILTER_WORDS + ((neighbour >>> 5) & (FILTER_WORDS - 1));
+/** `permutedOverlap` for many permutations. Neighbour sets are only relabelled, so that one permutation costs O(n k²) comparisons, many at a time. */
+export function permutedOverlaps(x: Neighbours, y: Neighbours, permutations: readonly Int32Array[]): Float64Array {
+  checkAlike(x, y);
+  return sharedRows(x.indices, y.indices, x.k, permutations).map((shared) => shared / (x.rows * x.k));
 }
 
 /**
