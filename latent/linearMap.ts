@@ -1,6 +1,6 @@
 import { solvePositiveDefinite } from './cholesky.js';
 import { gramMatrix } from './kernels/products.js';
-import { centred, columnMeans, finiteFloat64, type Matrix } from './matrix.js';
+import { centred, columnMeans, finiteFloat64, takeRows, type Matrix } from './matrix.js';
 import { crossProduct } from './pairwise.js';
 import { applyMap, type AnchorMap } from './stitching/anchorMaps.js';
 
@@ -16,20 +16,31 @@ export interface MapError {
 }
 
 /**
- * The affine map from x [m, p] to y [m, q] by ridge regression. Its strength is the one of {@link STRENGTHS} with least error when either
- * half of the rows is predicted from the other, so rows should not be sorted by what they are.
- * @throws RangeError below 4 rows, or where a value is not finite
+ * The affine map from x [m, p] to y [m, q] by ridge regression. Its strength is the one of {@link STRENGTHS} with least error when the
+ * rows of even groups are predicted from those of odd ones, and the other way round.
+ * @param groups the group of each row [m], such as its structure, from 0 in an order that does not matter to the data. Rows of a group
+ * are near copies of each other: on both sides they would praise the weakest ridge
+ * @throws RangeError below 4 rows or 2 groups, or where a value is not finite
  */
-export async function fitLinearMap(x: Matrix, y: Matrix): Promise<AnchorMap> {
-  if (x.rows !== y.rows || x.rows < 4)
-    throw new RangeError(`latent/linearMap: ${x.rows} and ${y.rows} rows; a map needs 4 or more that are paired`);
+export async function fitLinearMap(x: Matrix, y: Matrix, groups: ArrayLike<number>): Promise<AnchorMap> {
+  if (x.rows !== y.rows || x.rows !== groups.length || x.rows < 4)
+    throw new RangeError(
+      `latent/linearMap: ${x.rows} and ${y.rows} rows of ${groups.length} groups; a map needs 4 or more that are paired`,
+    );
+  const halves = [0, 1].map((half) =>
+    Int32Array.from(groups, (_, row) => row).filter((row) => groups[row] % 2 === half),
+  );
+  if (halves.some(({ length }) => length === 0))
+    throw new RangeError(
+      `latent/linearMap: the ${x.rows} rows are of one group; the strength of a map needs 2 or more`,
+    );
   const [from, to] = [finiteFloat64(x, 'x'), finiteFloat64(y, 'y')];
   const errors = STRENGTHS.map(() => 0);
   for (const half of [0, 1]) {
-    const fitted = await ridgeMaps(everySecond(from, half), everySecond(to, half), STRENGTHS);
-    fitted.forEach((map, at) => {
-      errors[at] += mapError(applyMap(map, everySecond(from, 1 - half)), everySecond(to, 1 - half)).relativeError ** 2;
-    });
+    const [own, other] = [halves[half], halves[1 - half]];
+    const fitted = await ridgeMaps(takeRows(from, own), takeRows(to, own), STRENGTHS);
+    const [source, target] = [takeRows(from, other), takeRows(to, other)];
+    fitted.forEach((map, at) => (errors[at] += mapError(applyMap(map, source), target).relativeError ** 2));
   }
   const best = STRENGTHS[errors.indexOf(Math.min(...errors))];
   return (await ridgeMaps(from, to, [best]))[0];
@@ -72,14 +83,4 @@ async function ridgeMaps(
     for (let c = 0; c < p; c++) a[c * p + c] += (strength * trace) / p;
     return { source, target, weights: solvePositiveDefinite(a, p, cross, y.columns) };
   });
-}
-
-function everySecond(x: Matrix<Float64Array>, first: number): Matrix<Float64Array> {
-  const rows = Math.floor((x.rows - first + 1) / 2);
-  const data = new Float64Array(rows * x.columns);
-  for (let row = 0; row < rows; row++) {
-    const from = (2 * row + first) * x.columns;
-    data.set(x.data.subarray(from, from + x.columns), row * x.columns);
-  }
-  return { data, rows, columns: x.columns };
 }

@@ -88,13 +88,13 @@ export async function translate(
     });
     if (rows.fitted.full && rows.heldOut.full) break;
   }
-  if (rows.fitted.count < 4 || rows.heldOut.count === 0)
+  if (rows.fitted.count < 4 || rows.fitted.structures < 2 || rows.heldOut.count === 0)
     throw new TranslationRefused(
-      `translate: ${rows.fitted.count} atoms to fit on and ${rows.heldOut.count} held out; '${from}' and '${to}' need more structures in common`,
+      `translate: ${rows.fitted.count} atoms of ${rows.fitted.structures} structures to fit on and ${rows.heldOut.count} atoms held out; '${from}' and '${to}' need more structures in common`,
     );
   const [x, y] = rows.fitted.matrices();
   const [testX, testY] = rows.heldOut.matrices();
-  const map = await fitLinearMap(x, y);
+  const map = await fitLinearMap(x, y, rows.fitted.groups(seed));
   const error = mapError(applyMap(map, testX), testY);
   const translation: Translation = {
     run,
@@ -125,6 +125,8 @@ export async function translate(
 /** Rows of atoms that two models embedded, up to a bound. */
 class PairedRows {
   count = 0;
+  private readonly ids: string[] = [];
+  private readonly atoms: number[] = [];
   private readonly x: Float32Array[] = [];
   private readonly y: Float32Array[] = [];
 
@@ -134,15 +136,30 @@ class PairedRows {
     return this.count >= this.most;
   }
 
+  get structures(): number {
+    return this.ids.length;
+  }
+
   /** Takes the atoms of structure s of x and its match in y. */
   take(x: AtomVectors, s: number, y: AtomVectors, match: number): void {
     if (this.full) return;
     const atoms = x.offsets[s + 1] - x.offsets[s];
     const rowsOf = ({ vectors, offsets, dim }: AtomVectors, at: number) =>
       vectors.slice(offsets[at] * dim, offsets[at + 1] * dim);
+    this.ids.push(x.materialIds[s]);
+    this.atoms.push(atoms);
     this.x.push(rowsOf(x, s));
     this.y.push(rowsOf(y, match));
     this.count += atoms;
+  }
+
+  /** Structure of each row, numbered at random. */
+  groups(seed: number): Int32Array {
+    const order = this.ids.map((id, structure) => ({ structure, rank: hashUnit(seed, 'half', id) }));
+    order.sort((a, b) => a.rank - b.rank);
+    const numbers = new Int32Array(this.structures);
+    order.forEach(({ structure }, number) => (numbers[structure] = number));
+    return Int32Array.from(this.atoms.flatMap((atoms, structure) => Array<number>(atoms).fill(numbers[structure])));
   }
 
   matrices(): [Matrix<Float32Array>, Matrix<Float32Array>] {

@@ -9,7 +9,10 @@ import { readSettings } from '../../config/settings.js';
 import { openStore } from '../../datasets/store/open.js';
 import type { ObjectStore } from '../../datasets/store/objectStore.js';
 import { decodeEmbeddings } from '../../datasets/tables/embeddings.js';
+import { fitLinearMap } from '../../latent/linearMap.js';
+import { matrix } from '../../latent/matrix.js';
 import { hashUnit } from '../../latent/random.js';
+import { applyMap } from '../../latent/stitching/anchorMaps.js';
 import type { Structure } from '../../structures/structure.js';
 import { compiledEntry } from '../../threads/pool.js';
 import { activityDependencies, type OwnedDependencies } from '../../workers/dependencies.js';
@@ -121,6 +124,26 @@ describe('embeddings carried into the space of another model', () => {
       relativeError: answer.relativeError,
     });
   }, 60_000);
+
+  test('the map is the one whose strength was chosen with all atoms of a structure on one side', async () => {
+    await translate(dataset, openStore(target('map')), { from: 'plain', to: 'tilted' });
+    const [found, x, y] = [vectorsBelow(target('map')), published('plain'), published('tilted')];
+    const names = [...x.keys()].filter((name) => !heldOut(name.split(':')[0]));
+    const ids = [...new Set(names.map((name) => name.split(':')[0]))];
+    ids.sort((a, b) => hashUnit(42, 'half', a) - hashUnit(42, 'half', b));
+    const rowsOf = (vectors: Map<string, Float32Array>, of: string[]) =>
+      matrix(Float32Array.from(of.flatMap((name) => [...vectors.get(name)!])), of.length, vectors.get(of[0])!.length);
+    /** Largest difference of what the map of such groups gives from what was written, over the largest value. */
+    const apart = async (groups: number[]) => {
+      const map = await fitLinearMap(rowsOf(x, names), rowsOf(y, names), groups);
+      const all = [...x.keys()];
+      const [mapped, written] = [applyMap(map, rowsOf(x, all)).data, rowsOf(found, all).data];
+      const largest = (values: ArrayLike<number>) => Math.max(...Array.from(values, Math.abs));
+      return largest(mapped.map((value, at) => value - written[at])) / largest(written);
+    };
+    expect(await apart(names.map((name) => ids.indexOf(name.split(':')[0])))).toBeLessThan(1e-6); // float32
+    expect(await apart(names.map((_, row) => row))).toBeGreaterThan(1e-3); // by atom it would be another
+  });
 
   test('the error is in words without --json', async () => {
     const { stdout } = await promisify(execFile)(process.execPath, [koine, 'translate', place.output, '--from', 'tilted', '--to', 'plain', '--into', target('words')]); // prettier-ignore
