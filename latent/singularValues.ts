@@ -1,5 +1,4 @@
-/** The matrix at work, kept between calls: to clear a new one takes a third as long as to decompose it. */
-let scratch = new Float64Array(0);
+import { columnKernel, COLUMNS_TOGETHER } from './kernels/columns.js';
 
 /**
  * Singular values alone, many times faster than `svd`: Householder bidiagonalisation, then the differential quotient-difference algorithm
@@ -15,38 +14,96 @@ export function singularValues(a: Float64Array, rows: number, columns: number): 
     if (size > largest) largest = size;
   }
   if (largest === 0) return new Float64Array(n);
-  // Columns of the taller orientation, contiguous (column c is at c * m), and about 1, so that squares stay in range.
+  // Columns of the taller orientation, contiguous, and about 1, so that squares stay in range.
   const unit = 2 ** Math.max(-1022, Math.round(Math.log2(largest)));
-  if (scratch.length < m * n) scratch = new Float64Array(m * n);
+  const work = new ColumnMatrix(m, n);
+  const { w, stride } = work;
   if (rows > columns) {
-    for (let r = 0, at = 0; r < m; r++) for (let c = 0; c < n; c++, at++) scratch[c * m + r] = a[at] / unit;
-  } else for (let at = 0; at < m * n; at++) scratch[at] = a[at] / unit;
-  const { diagonal, above } = bidiagonalise(scratch, m, n);
+    for (let r = 0, at = 0; r < m; r++) for (let c = 0; c < n; c++, at++) w[c * stride + r] = a[at] / unit;
+  } else for (let c = 0, at = 0; c < n; c++) for (let r = 0; r < m; r++, at++) w[c * stride + r] = a[at] / unit;
+  const { diagonal, above } = bidiagonalise(work);
   return squaredSingularValues(diagonal, above)
     .map((square) => unit * Math.sqrt(square))
     .sort()
     .reverse();
 }
 
+/** A matrix [m, n] in the memory of `columnKernel`, column after column, with the vectors that its bidiagonalisation needs; all 0 at first. */
+class ColumnMatrix {
+  /** Float64 from one column to the next: m, made even by a row of zeros. */
+  readonly stride: number;
+  /** Column c at c * stride; after the last there are some of zeros. */
+  readonly w: Float64Array;
+  /** The reflector of a column, and that of the column before [stride]. */
+  readonly left: Float64Array;
+  readonly leftBefore: Float64Array;
+  readonly fromRight: Float64Array;
+  /** Put off: column k is w_k - leftWeights_k leftBefore - rowWeights_k fromRight. */
+  readonly leftWeights: Float64Array;
+  readonly rowWeights: Float64Array;
+
+  constructor(
+    readonly m: number,
+    readonly n: number,
+  ) {
+    const padded = n + COLUMNS_TOGETHER - 1;
+    this.stride = m + (m & 1);
+    const sizes = [padded * this.stride, this.stride, this.stride, this.stride, padded, padded];
+    const total = sizes.reduce((sum, size) => sum + size);
+    const memory = new Float64Array(columnKernel.reserve(8 * total), 0, total).fill(0);
+    let end = 0;
+    [this.w, this.left, this.leftBefore, this.fromRight, this.leftWeights, this.rowWeights] = sizes.map((size) =>
+      memory.subarray(end, (end += size)),
+    );
+  }
+
+  /** Makes the change put off in rows `first` on of the columns after `first`; their leftWeights become `scale` times their product with `left`. */
+  change(first: number, scale: number): void {
+    const { stride, n, leftWeights, rowWeights } = this;
+    const row = first & ~1; // row first - 1 is done with: it may change too, and `left` is 0 there
+    columnKernel.call.change(
+      ...[this.column(first + 1, row), 8 * stride, 8 * (stride - row)],
+      ...[this.leftBefore, this.fromRight, this.left].map((vector) => addressOf(vector, row)),
+      ...[addressOf(leftWeights, first + 1), addressOf(rowWeights, first + 1), addressOf(leftWeights, n), scale],
+    );
+  }
+
+  /** `fromRight` as the sum of the columns from `first` on by their rowWeights, in rows `first` on. */
+  sum(first: number): void {
+    const { stride, n, rowWeights, fromRight } = this;
+    const row = first & ~1;
+    fromRight.fill(0, row);
+    columnKernel.call.sum(
+      ...[this.column(first, row), 8 * stride, 8 * (stride - row)],
+      ...[addressOf(rowWeights, first), addressOf(rowWeights, n), addressOf(fromRight, row)],
+    );
+  }
+
+  private column(k: number, row: number): number {
+    return addressOf(this.w, k * this.stride + row);
+  }
+}
+
+function addressOf(vector: Float64Array, at: number): number {
+  return vector.byteOffset + 8 * at;
+}
+
 /**
- * Householder reflections from both sides, A = U B Vᵀ with B upper bidiagonal; w holds the columns and is destroyed. The rank-two change of
+ * Householder reflections from both sides, A = U B Vᵀ with B upper bidiagonal; the matrix is destroyed. The rank-two change of
  * a step is put off to the next, which makes it in the pass that it needs anyway (Howell et al. 2008): each step then reads all that is left
  * of the matrix twice and writes it once.
  * @returns the diagonal [n] and what stands above it [n], the last of which is 0
  */
-function bidiagonalise(w: Float64Array, m: number, n: number): { diagonal: Float64Array; above: Float64Array } {
+function bidiagonalise(work: ColumnMatrix): { diagonal: Float64Array; above: Float64Array } {
+  const { m, n, w, stride, left, leftBefore, fromRight, leftWeights, rowWeights } = work;
   const diagonal = new Float64Array(n);
   const above = new Float64Array(n);
-  const left = new Float64Array(m); // the reflector of a column, and that of the column before
-  const leftBefore = new Float64Array(m);
-  const leftWeights = new Float64Array(n); // put off: column k is w_k - leftWeights_k leftBefore - rowWeights_k fromRight
-  const rowWeights = new Float64Array(n);
-  const fromRight = new Float64Array(m);
   for (let c = 0; c < n; c++) {
-    const column = c * m;
+    const column = c * stride;
     const u = leftWeights[c];
     const v = rowWeights[c];
     let square = 0;
+    if (c > 0) left[c - 1] = 0;
     for (let r = c; r < m; r++) {
       const value = w[column + r] - u * leftBefore[r] - v * fromRight[r];
       left[r] = value;
@@ -57,11 +114,11 @@ function bidiagonalise(w: Float64Array, m: number, n: number): { diagonal: Float
     left[c] -= diagonal[c];
     const beta = square > NO_LENGTH ? -1 / (diagonal[c] * left[c]) : 0;
     if (c + 1 === n) break;
-    changeColumns(w, m, n, c, leftBefore, leftWeights, fromRight, rowWeights, left, beta);
+    work.change(c, beta);
     // From the right: row c beyond the first superdiagonal becomes zero.
     square = 0;
     for (let k = c + 1; k < n; k++) {
-      rowWeights[k] = w[k * m + c] - leftWeights[k] * left[c];
+      rowWeights[k] = w[k * stride + c] - leftWeights[k] * left[c];
       square += rowWeights[k] * rowWeights[k];
     }
     above[c] = rowWeights[c + 1] > 0 ? -Math.sqrt(square) : Math.sqrt(square);
@@ -69,78 +126,11 @@ function bidiagonalise(w: Float64Array, m: number, n: number): { diagonal: Float
     let overlap = 0;
     for (let k = c + 1; k < n; k++) overlap += rowWeights[k] * leftWeights[k];
     const gamma = square > NO_LENGTH ? -1 / (above[c] * rowWeights[c + 1]) : 0;
-    sumColumns(w, m, n, c + 1, rowWeights, fromRight);
+    work.sum(c + 1);
     for (let r = c + 1; r < m; r++) fromRight[r] = gamma * (fromRight[r] - overlap * left[r]);
     leftBefore.set(left);
   }
   return { diagonal, above };
-}
-
-/** Makes the change put off in rows `first` on of the columns after `first`; their weights become `beta` times their product with `next`. */
-function changeColumns(
-  w: Float64Array,
-  m: number,
-  n: number,
-  first: number,
-  x: Float64Array,
-  xWeights: Float64Array,
-  y: Float64Array,
-  yWeights: Float64Array,
-  next: Float64Array,
-  beta: number,
-): void {
-  let k = first + 1;
-  for (; k + 1 < n; k += 2) {
-    const x0 = xWeights[k];
-    const x1 = xWeights[k + 1];
-    const y0 = yWeights[k];
-    const y1 = yWeights[k + 1];
-    let sum0 = 0;
-    let sum1 = 0;
-    for (let r = first, at = k * m + r, beside = at + m; r < m; r++, at++, beside++) {
-      // Read before w is written, which might be the same memory for all that the compiler knows.
-      const ofX = x[r];
-      const ofY = y[r];
-      const ofNext = next[r];
-      const a0 = w[at] - x0 * ofX - y0 * ofY;
-      const a1 = w[beside] - x1 * ofX - y1 * ofY;
-      w[at] = a0;
-      w[beside] = a1;
-      sum0 += a0 * ofNext;
-      sum1 += a1 * ofNext;
-    }
-    xWeights[k] = beta * sum0;
-    xWeights[k + 1] = beta * sum1;
-  }
-  if (k === n) return;
-  let sum = 0;
-  for (let r = first, at = k * m + r; r < m; r++, at++) {
-    w[at] -= xWeights[k] * x[r] + yWeights[k] * y[r];
-    sum += w[at] * next[r];
-  }
-  xWeights[k] = beta * sum;
-}
-
-/** Weighted sum of the columns from `first` on, in rows `first` on. */
-function sumColumns(
-  w: Float64Array,
-  m: number,
-  n: number,
-  first: number,
-  weights: Float64Array,
-  sums: Float64Array,
-): void {
-  sums.fill(0, first);
-  let k = first;
-  for (; k + 3 < n; k += 4) {
-    const w0 = weights[k];
-    const w1 = weights[k + 1];
-    const w2 = weights[k + 2];
-    const w3 = weights[k + 3];
-    for (let r = first, a0 = k * m + r, a1 = a0 + m, a2 = a1 + m, a3 = a2 + m; r < m; r++, a0++, a1++, a2++, a3++)
-      sums[r] += w0 * w[a0] + w1 * w[a1] + (w2 * w[a2] + w3 * w[a3]);
-  }
-  for (; k < n; k++) for (let r = first, at = k * m + r; r < m; r++, at++) sums[r] += weights[k] * w[at];
 }
 
 /** Squared length of a vector of rounding, beside entries of about 1: there is no need to reflect it, and its reciprocal is out of range. */
