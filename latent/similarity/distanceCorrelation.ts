@@ -85,7 +85,7 @@ export class DistanceCorrelations {
   /** Influence of every row on the value and, but for terms of order 1/n, on the unbiased square [n], mean 0. */
   influence(): { value: Float64Array; unbiasedSquare: Float64Array } {
     const n = this.x.rowSums.length;
-    const shares = [rowShares(this.x, this.y), rowShares(this.x, this.x), rowShares(this.y, this.y)];
+    const shares = rowShares(this.x, this.y);
     const [xy, xx, yy] = shares.map((share) => mean(share) * n);
     const unbiasedSquare = new Float64Array(n);
     const value = new Float64Array(n);
@@ -146,15 +146,26 @@ function centredSum(
     : products - (2 * rows) / n + (ofA / n) * (ofB / n);
 }
 
-/** Sum of products of double-centred distances, row by row [n]. */
-function rowShares(a: DistanceMatrix, b: DistanceMatrix): Float64Array {
+/** Sums of products of double-centred distances, row by row [n]: of a with b, a with itself and b with itself. */
+function rowShares(a: DistanceMatrix, b: DistanceMatrix): Float64Array[] {
   const n = a.rowSums.length;
+  const [inA, inB] = [a.values, b.values];
   const [meanA, meanB] = [a.rowSums.map((sum) => sum / n), b.rowSums.map((sum) => sum / n)];
   const [ofA, ofB] = [mean(meanA), mean(meanB)];
-  return Float64Array.from({ length: n }, (_, i) => {
-    let sum = 0;
-    for (let j = 0, at = i * n; j < n; j++, at++)
-      sum += (a.values[at] - meanA[i] - meanA[j] + ofA) * (b.values[at] - meanB[i] - meanB[j] + ofB);
-    return sum;
-  });
+  const [both, alone, other] = [new Float64Array(n), new Float64Array(n), new Float64Array(n)];
+  for (let i = 0, at = 0; i < n; i++) {
+    const [shiftA, shiftB] = [ofA - meanA[i], ofB - meanB[i]];
+    let [ab, aa, bb] = [0, 0, 0];
+    for (let j = 0; j < n; j++, at++) {
+      const x = inA[at] - meanA[j] + shiftA;
+      const y = inB[at] - meanB[j] + shiftB;
+      ab += x * y;
+      aa += x * x;
+      bb += y * y;
+    }
+    both[i] = ab;
+    alone[i] = aa;
+    other[i] = bb;
+  }
+  return [both, alone, other];
 }
