@@ -40,6 +40,8 @@ import {
 
 /** Nearest neighbours of hubness, as similarity has them. */
 const HUB_NEIGHBOURS = 10;
+/** Anchors unlike most atoms are all alike to them. */
+const OTHER_ANCHORS = '; choose the anchors among structures more like these (basis.sources), or by another method';
 
 /** The tasks of diagnostics for the compute threads. */
 export const diagnosticTasks = {
@@ -72,9 +74,10 @@ export const diagnosticTasks = {
     const { firsts, atomicNumbers } = task;
     return {
       spaces: {
-        embeddings: await figures(spaceDiagnostics(moments), embeddings, firsts, atomicNumbers),
+        embeddings: await figures(spaceDiagnostics(moments), embeddings, firsts, atomicNumbers, ''),
         coordinates:
-          ofCoordinates && (await figures(spaceDiagnostics(ofCoordinates), coordinates, firsts, atomicNumbers)),
+          ofCoordinates &&
+          (await figures(spaceDiagnostics(ofCoordinates), coordinates, firsts, atomicNumbers, OTHER_ANCHORS)),
       },
       anchors: await qualities(task, embeddings),
     };
@@ -226,7 +229,14 @@ function energyDrift(changes: Float64Array, { replicates, seed }: DriftOptions) 
   ];
 }
 
-async function figures(space: SpaceDiagnostics, sample: Matrix, firsts: Int32Array, atomicNumbers: Int32Array) {
+/** @param mend of neighbours that say little, if there is one */
+async function figures(
+  space: SpaceDiagnostics,
+  sample: Matrix,
+  firsts: Int32Array,
+  atomicNumbers: Int32Array,
+  mend: string,
+) {
   const k = HUB_NEIGHBOURS;
   return {
     dim: space.dim,
@@ -241,19 +251,19 @@ async function figures(space: SpaceDiagnostics, sample: Matrix, firsts: Int32Arr
     element_share: groupShare(sample, atomicNumbers),
     hubness:
       sample.rows >= k + 2 ? hubness(await nearestNeighbours(finiteFloat64(sample, 'sample'), k, 'euclidean')) : null,
-    warning: warningOf(space),
+    warning: warningOf(space, mend),
   };
 }
 
 /** What METHOD.md 3 and 8 warn of. */
-function warningOf({ meanCosine, meanShare, effectiveRank, dim }: SpaceDiagnostics): string | null {
+function warningOf({ meanCosine, meanShare, effectiveRank, dim }: SpaceDiagnostics, mend: string): string | null {
   if (meanCosine > ANISOTROPY_WARNING)
     return (
       `two atoms have a cosine of ${meanCosine.toFixed(2)} on average and the mean is ${Math.round(100 * meanShare)} % of the ` +
       `second moment: cosines hardly tell atoms apart; set coordinates.centre to anchors`
     );
   if (effectiveRank < 3 && dim > 3)
-    return `the variance lies in ${effectiveRank.toFixed(1)} of ${dim} directions: neighbours say little`;
+    return `the variance lies in ${effectiveRank.toFixed(1)} of ${dim} directions: neighbours say little${mend}`;
   return null;
 }
 

@@ -14,7 +14,7 @@ import type { Runs } from './runs.js';
 export function spacesDiagnostic(runs: Runs, indices: DiagnosticIndices, pools: Pools): Diagnostic {
   return {
     stage: 'spaces',
-    version: 3,
+    version: 4,
     items: ({ spec, models }) => (spec.diagnostics.spaces.enabled ? models.length : 0),
     item: (task) =>
       modelItem(runs, task, paramsOf(indexParameters(task.plan)), (model) =>
