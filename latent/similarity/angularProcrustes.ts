@@ -13,7 +13,8 @@ export function nearestRotation(cross: Float64Array, p: number, q: number): Floa
   const square = new Float64Array(q * q);
   for (let r = 0; r < p; r++)
     for (let i = 0; i < q; i++)
-      for (let j = 0, left = cross[r * q + i]; j < q; j++) square[i * q + j] += left * cross[r * q + j];
+      for (let j = i, left = cross[r * q + i]; j < q; j++) square[i * q + j] += left * cross[r * q + j];
+  for (let i = 0; i < q; i++) for (let j = 0; j < i; j++) square[i * q + j] = square[j * q + i];
   const { values, vectors } = symmetricEigen(square, q);
   // C V S⁻¹ Vᵀ, with V S⁻¹ Vᵀ [q, q] first
   const inverse = new Float64Array(q * q);

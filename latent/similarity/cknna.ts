@@ -117,21 +117,27 @@ export function cknnaInfluence(x: MaskedKernel, y: MaskedKernel): Float64Array {
 
 /** Derivative of the HSIC of `sharedKernel` by the weight of each row [n]. */
 function hsicSlope(x: MaskedKernel, y: MaskedKernel): Float64Array {
-  const { rows: n, indices } = x.neighbours;
+  const { rows: n, k, indices } = x.neighbours;
   const [columnsOfX, rowsOfY] = [new Float64Array(n), new Float64Array(n)];
-  const shared: [i: number, j: number, ofX: number, ofY: number, both: boolean][] = [];
+  const [sharedX, sharedY] = [new Int32Array(n * k), new Int32Array(n * k)]; // places of what both have
+  let shared = 0;
   let [totalX, totalY] = [0, 0];
   visitSharedNeighbours(x.neighbours, y.neighbours, (i, atX, atY) => {
-    const [j, ofX, ofY] = [indices[atX], x.products[atX], y.products[atY]];
-    columnsOfX[j] += ofX;
+    const [ofX, ofY] = [x.products[atX], y.products[atY]];
+    columnsOfX[indices[atX]] += ofX;
     rowsOfY[i] += ofY;
     totalX += ofX;
     totalY += ofY;
-    shared.push([i, j, ofX, ofY, x.returned[atX] !== 0 && y.returned[atY] !== 0]);
+    sharedX[shared] = atX;
+    sharedY[shared++] = atY;
   });
   const [perX, perY, perThrough] = [totalY / ((n - 1) * (n - 2)), totalX / ((n - 1) * (n - 2)), -2 / (n - 2)];
   const slope = columnsOfX.map((column, i) => perThrough * column * rowsOfY[i]);
-  for (const [i, j, ofX, ofY, both] of shared) {
+  for (let one = 0; one < shared; one++) {
+    const [atX, atY] = [sharedX[one], sharedY[one]];
+    const [i, j] = [Math.floor(atX / k), indices[atX]];
+    const [ofX, ofY] = [x.products[atX], y.products[atY]];
+    const both = x.returned[atX] !== 0 && y.returned[atY] !== 0;
     const ofBoth = (both ? ofX * ofY : 0) + perX * ofX + perY * ofY;
     slope[i] += ofBoth + perThrough * ofX * rowsOfY[j];
     slope[j] += ofBoth + perThrough * ofY * columnsOfX[i];
