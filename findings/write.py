@@ -12,7 +12,7 @@ import polars as pl
 
 from agreement import beyond_composition, extremes, what_matters
 from dataset import Run
-from defaults import DIRECT, RANDOM, which_defaults
+from defaults import DIRECT, EVERYWHERE, RANDOM, which_defaults
 from groups import FACTS, TRAINED, Models
 from knowledge import arithmetic, stitching, transport
 from phrases import table
@@ -21,10 +21,9 @@ from spaces import atypical, diagnostics
 
 
 def main(output: Path, docs: Path) -> None:
-    scores, equilibrium, extreme, centred, random = (
-        Scores(Run(output, name))
-        for name in ("findings", "findings-equilibrium", "findings-extreme", "findings-centred", "findings-random")
-    )
+    variants = ("equilibrium", "extreme", "centred", "random", "all-sources")
+    equilibrium, extreme, centred, random, everywhere = (Scores(Run(output, f"findings-{name}")) for name in variants)
+    scores = Scores(Run(output, "findings"))
     run = scores.run
     sections = {
         "The run": the_run(run),
@@ -39,6 +38,7 @@ def main(output: Path, docs: Path) -> None:
                 DIRECT: equilibrium,
                 "DIRECT anchors, cosines about their mean": centred,
                 RANDOM: random,
+                EVERYWHERE: everywhere,
             },
         ),
         "Transport": transport(run),
@@ -71,8 +71,8 @@ def the_run(run: Run) -> str:
 
 HEADER = """# Findings
 
-What koine says of every potential at hand, written by `npm run findings` from the tables of one run (`findings/findings.yaml`) and of four variants that compare the same potentials on listed atoms and with other coordinates. Scores of
-similarity are shares of common nearest neighbours (k = 10, Euclidean, on cosines to 100 anchors), calibrated against row permutations within elements: 0 is what the elements explain, 1 the same
+What koine says of every potential at hand, written by `npm run findings` from the tables of one run (`findings/findings.yaml`) and of five variants that compare the same potentials on listed atoms and with other coordinates. Scores of
+similarity are shares of common nearest neighbours (k = 10, Euclidean, on cosines to 100 anchors among relaxed crystals), calibrated against row permutations within elements: 0 is what the elements explain, 1 the same
 neighbourhoods. Intervals are 95 % bootstrap intervals. Means count a pair of lineages once, with the mean of its pairs of models; ranges are over pairs of models.
 
 """
@@ -80,7 +80,6 @@ neighbourhoods. Intervals are 95 % bootstrap intervals. Means count a pair of li
 LIMITS = """- The paper (Li & Walsh, arXiv 2512.05349) reports convergence for seven potentials; none of them is among these, their weights not being at hand, and its own figures could not be read. What is compared here is its claim, not its numbers.
 - Its notebook takes neighbours by inner product and compares them without a null; the section on defaults shows what that choice does.
 - Most of these potentials learned from the Materials Project in one form or another. Agreement between them is no independent evidence about nature.
-- Neighbours at equal distance are taken in the order of the rows, in both models. Controls that are constant within an element therefore seem to agree with each other; potentials hardly have such ties.
 - The labels of the molecular-dynamics frames may follow other settings than the potentials' training data; part of the error there is not theirs.
 - Pairs share models, so the number of pairs overstates the number of independent comparisons.
 """

@@ -32,7 +32,10 @@ export const MODELS: SummaryModel[] = [
   { id: 'control-one-hot', lineage: 'control-one-hot', control: 'one-hot' },
 ];
 /** Runs that the page is written from. */
-export const RUNS = ['findings', 'findings-equilibrium', 'findings-extreme', 'findings-centred', 'findings-random'];
+export const RUNS = [
+  'findings',
+  ...['equilibrium', 'extreme', 'centred', 'random', 'all-sources'].map((variant) => `findings-${variant}`),
+];
 
 /** Every pair, in the order of the models. */
 export function pairsOf(models: readonly SummaryModel[]): [SummaryModel, SummaryModel][] {
