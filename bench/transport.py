@@ -20,7 +20,10 @@ for line in sys.stdin:
         plan = ot.emd(a, b, cost, numItermax=100_000_000)
     else:
         reg = 0.05 * float(np.median(cost))
-        plan = ot.sinkhorn(a, b, cost, reg, method=ask["solver"], numItermax=10_000, stopThr=1e-7)
+        # It scales by 1 / n after taking scalings over tau into the potentials, so that they come to n again: with tau (1,000) below n it would
+        # do so in every iteration and not converge.
+        options = {"tau": 1e6} if ask["solver"] == "sinkhorn_stabilized" else {}
+        plan = ot.sinkhorn(a, b, cost, reg, method=ask["solver"], numItermax=10_000, stopThr=1e-7, **options)
     end = process_time()
     residual = max(abs(plan.sum(1) - a).max(), abs(plan.sum(0) - b).max())
     answer = {"cost": float((plan * cost).sum()), "distanceSeconds": middle - start, "solveSeconds": end - middle, "residual": float(residual)}
