@@ -10,23 +10,15 @@ import { bilinearForms } from './linearCka.js';
  */
 export function nearestRotation(cross: Float64Array, p: number, q: number): Float64Array {
   if (q > p) return transposed(nearestRotation(transposed(cross, p, q), q, p), q, p);
-  const square = new Float64Array(q * q);
-  for (let r = 0; r < p; r++)
-    for (let i = 0; i < q; i++)
-      for (let j = i, left = cross[r * q + i]; j < q; j++) square[i * q + j] += left * cross[r * q + j];
-  for (let i = 0; i < q; i++) for (let j = 0; j < i; j++) square[i * q + j] = square[j * q + i];
-  const { values, vectors } = symmetricEigen(square, q);
-  // C V S⁻¹ Vᵀ, with V S⁻¹ Vᵀ [q, q] first
-  const inverse = new Float64Array(q * q);
-  for (let c = 0; c < q && values[c] > 1e-14 * values[0]; c++)
-    for (let i = 0; i < q; i++)
-      for (let j = 0, left = vectors[c * q + i] / Math.sqrt(values[c]); j < q; j++)
-        inverse[i * q + j] += left * vectors[c * q + j];
-  const rotation = new Float64Array(p * q);
-  for (let r = 0; r < p; r++)
-    for (let i = 0; i < q; i++)
-      for (let j = 0, left = cross[r * q + i]; j < q; j++) rotation[r * q + j] += left * inverse[i * q + j];
-  return rotation;
+  const columns = transposed(cross, p, q);
+  const { values, vectors } = symmetricEigen(rowsTimesRows(columns, columns, p), q);
+  // C V S⁻¹ Vᵀ, with its transpose V (V S⁻¹)ᵀ [q, q] first
+  let rank = 0;
+  while (rank < q && values[rank] > 1e-14 * values[0]) rank++;
+  if (rank === 0) return new Float64Array(p * q);
+  const kept = transposed(vectors.subarray(0, rank * q), rank, q);
+  const scaled = kept.map((value, at) => value / Math.sqrt(values[at % rank]));
+  return rowsTimesRows(cross, rowsTimesRows(kept, scaled, rank), q);
 }
 
 /**
@@ -72,4 +64,34 @@ function transposed(a: Float64Array, rows: number, columns: number): Float64Arra
   const t = new Float64Array(a.length);
   for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) t[c * rows + r] = a[r * columns + c];
   return t;
+}
+
+/**
+ * A Bᵀ [n, m] of a [n, k] and b [m, k]. Unlike a matrix kernel it sums in one order on every machine: what is divided by small singular values next
+ * would show the difference.
+ */
+function rowsTimesRows(a: Float64Array, b: Float64Array, k: number): Float64Array {
+  const [n, m] = [a.length / k, b.length / k];
+  const products = new Float64Array(n * m);
+  for (let i = 0; i < n; i++) {
+    let j = 0;
+    for (; j + 3 < m; j += 4) {
+      let [sum0, sum1, sum2, sum3] = [0, 0, 0, 0]; // which do not wait for one another
+      for (let at = i * k, end = at + k, beside = j * k; at < end; at++, beside++) {
+        const value = a[at];
+        sum0 += value * b[beside];
+        sum1 += value * b[beside + k];
+        sum2 += value * b[beside + 2 * k];
+        sum3 += value * b[beside + 3 * k];
+      }
+      products[i * m + j] = sum0;
+      products[i * m + j + 1] = sum1;
+      products[i * m + j + 2] = sum2;
+      products[i * m + j + 3] = sum3;
+    }
+    for (; j < m; j++)
+      for (let at = i * k, end = at + k, beside = j * k; at < end; at++, beside++)
+        products[i * m + j] += a[at] * b[beside];
+  }
+  return products;
 }

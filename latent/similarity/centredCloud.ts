@@ -27,6 +27,6 @@ export function centredCloud(x: Matrix): CentredCloud {
 /** Sum of squares. */
 export function squaredFrobenius(a: Float64Array): number {
   let sum = 0;
-  for (const value of a) sum += value * value;
+  for (let at = 0; at < a.length; at++) sum += a[at] * a[at];
   return sum;
 }
