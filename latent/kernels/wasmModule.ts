@@ -73,6 +73,8 @@ export const i32x4 = {
 export const f64x2 = {
   load: load(4, 0xfd, 0x00),
   loadSplat: load(3, 0xfd, 0x0a),
+  /** One f64 in both places. */
+  splat: (value: Code): Code => [...value, 0xfd, 0x14],
   store: store(4, 0xfd, 0x0b),
   add: binary(0xfd, 0xf0, 0x01),
   subtract: binary(0xfd, 0xf1, 0x01),

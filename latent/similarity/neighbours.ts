@@ -130,8 +130,9 @@ export function hubness({ indices, rows, k }: Neighbours): number {
   let second = 0;
   let third = 0;
   for (const count of counts) {
-    second += (count - k) ** 2 / rows;
-    third += (count - k) ** 3 / rows;
+    const excess = count - k;
+    second += (excess * excess) / rows;
+    third += (excess * excess * excess) / rows;
   }
   return second === 0 ? 0 : third / second ** 1.5;
 }

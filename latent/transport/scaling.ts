@@ -1,7 +1,10 @@
+import { ROW_UNIT, scaledRowsKernel } from '../kernels/scaledRows.js';
 import type { CostSource } from './cost.js';
 
 /** Scalings beyond e^±200 go into the potentials, long before float64 overflows at e^709. */
 const LARGEST_SCALING = Math.exp(200);
+/** Bytes that WebAssembly can address. */
+const LARGEST_MEMORY = 2 ** 32;
 
 /**
  * Potentials, kernel and scalings of Sinkhorn's iteration on a stabilised kernel (Schmitzer 2019). The plan is diag(u) K diag(v), with
@@ -13,8 +16,10 @@ export class Scaling {
   /** Potentials [n] and [m], without what the scalings hold. */
   readonly f: Float64Array;
   readonly g: Float64Array;
-  /** [n, m] */
+  /** [n, width], of which the first m columns count. */
   readonly kernel: Float64Array;
+  readonly width: number;
+  private readonly rows = scaledRowsKernel();
   private readonly u: Float64Array;
   private readonly v: Float64Array;
   private readonly columnSums: Float64Array;
@@ -25,6 +30,7 @@ export class Scaling {
    * @param a weights of the sources [n], b of the sinks [m], all > 0
    * @param marginal lambda in units of cost; Infinity where marginals are exact
    * @param g potentials to start from [m]
+   * @throws RangeError when the kernel is larger than 4 GiB
    */
   constructor(
     private readonly cost: CostSource,
@@ -36,10 +42,20 @@ export class Scaling {
     const { n, m } = cost;
     this.f = new Float64Array(n);
     this.g = g?.slice() ?? new Float64Array(m);
+    this.width = Math.ceil(m / ROW_UNIT) * ROW_UNIT;
+    const bytes = (n + 2) * this.width * Float64Array.BYTES_PER_ELEMENT;
+    if (bytes >= LARGEST_MEMORY)
+      throw new RangeError(
+        `latent/transport: entropic transport between ${n} and ${m} points needs ${(bytes / 2 ** 30).toFixed(1)} GiB, 4 are addressed at most; ` +
+          'take fewer points or the multiscale solver',
+      );
+    const memory = this.rows.reserve(bytes);
+    const vector = (row: number, length: number) =>
+      new Float64Array(memory, row * this.width * Float64Array.BYTES_PER_ELEMENT, length);
+    this.kernel = vector(0, n * this.width);
+    this.v = vector(n, m).fill(1);
+    this.columnSums = vector(n + 1, m);
     this.u = new Float64Array(n).fill(1);
-    this.v = new Float64Array(m).fill(1);
-    this.kernel = new Float64Array(n * m);
-    this.columnSums = new Float64Array(m);
   }
 
   private get tau(): number {
@@ -51,7 +67,7 @@ export class Scaling {
    * vanish whatever the potentials were.
    */
   async rebuild(epsilon: number): Promise<void> {
-    const { f, g, u, v, a, b, kernel } = this;
+    const { f, g, u, v, a, b, kernel, width } = this;
     const { m } = this.cost;
     for (let j = 0; j < m; j++) g[j] += this.epsilon * Math.log(v[j]);
     u.fill(1);
@@ -66,7 +82,7 @@ export class Scaling {
         if (value < lowest) lowest = value;
       }
       let sum = 0;
-      const row = i * m;
+      const row = i * width;
       for (let j = 0; j < m; j++) {
         const value = b[j] * Math.exp((lowest + g[j] - values[offset + j]) / epsilon);
         kernel[row + j] = value;
@@ -79,37 +95,55 @@ export class Scaling {
   }
 
   /**
-   * Scales rows, then columns. Returns by how much the row sums change in all (L1), which for exact marginals is their error before;
-   * Infinity after a rebuild, which leaves updated rows and stale columns.
+   * Takes the scalings into the potentials and divides epsilon by a whole number, as whose power the entries grow: no exponential is taken. Only for exact
+   * marginals with updated columns, where every row has an entry that does not vanish: b_j-weighted, a row of P_ij / (a_i b_j) sums to about 1.
    */
-  iterate(): number {
-    const { u, v, a, kernel, columnSums, f, epsilon, tau } = this;
-    const { n, m } = this.cost;
-    columnSums.fill(0);
-    let error = 0;
-    for (let i = 0; i < n; i++) {
-      const row = i * m;
-      // Four partial sums: one would wait for its own last addition.
-      let [s0, s1, s2, s3] = [0, 0, 0, 0];
-      let j = 0;
-      for (; j + 3 < m; j += 4) {
-        s0 += kernel[row + j] * v[j];
-        s1 += kernel[row + j + 1] * v[j + 1];
-        s2 += kernel[row + j + 2] * v[j + 2];
-        s3 += kernel[row + j + 3] * v[j + 3];
+  sharpen(divisor: number): void {
+    const { f, g, u, v, a, b, kernel, width, epsilon } = this;
+    const m = v.length;
+    const perColumn = v.map((scaling, j) => scaling / b[j]);
+    for (let i = 0; i < u.length; i++) {
+      f[i] += epsilon * Math.log(u[i]);
+      const perRow = u[i] / a[i];
+      for (let j = 0, at = i * width; j < m; j++, at++) {
+        const density = kernel[at] * perRow * perColumn[j];
+        let power = density;
+        for (let times = 1; times < divisor; times++) power *= density;
+        kernel[at] = power * a[i] * b[j];
       }
-      for (; j < m; j++) s0 += kernel[row + j] * v[j];
-      const sum = s0 + s1 + (s2 + s3);
-      const scaling = updated(a[i], sum, tau, f[i] / epsilon);
-      error += Math.abs(u[i] - scaling) * sum;
-      u[i] = scaling;
-      for (j = 0; j < m; j++) columnSums[j] += scaling * kernel[row + j];
     }
-    this.scaleColumns();
+    for (let j = 0; j < m; j++) g[j] += epsilon * Math.log(v[j]);
+    u.fill(1);
+    v.fill(1);
+    this.epsilon = epsilon / divisor;
+  }
+
+  /**
+   * Scales rows, then columns. Returns by how much the row sums or the column sums, whichever is more, change in all (L1), which for exact marginals
+   * is their error before; Infinity after a rebuild, which leaves updated rows and stale columns.
+   * @param relaxation power of the updates: 1 for Sinkhorn's, up to 2 for over-relaxed ones
+   */
+  iterate(relaxation = 1): number {
+    const { u, v, a, b, kernel, columnSums, f, g, epsilon, tau, rows } = this;
+    columnSums.fill(0);
+    const rowBytes = this.width * Float64Array.BYTES_PER_ELEMENT;
+    let [rowError, columnError] = [0, 0];
+    for (let i = 0, row = kernel.byteOffset; i < u.length; i++, row += rowBytes) {
+      const sum = rows.call.dot(row, row + rowBytes, v.byteOffset);
+      const scaling = updated(a[i], sum, tau, f[i] / epsilon);
+      rowError += Math.abs(u[i] - scaling) * sum;
+      u[i] = relaxation === 1 ? scaling : u[i] * (scaling / u[i]) ** relaxation;
+      rows.call.addScaled(row, row + rowBytes, columnSums.byteOffset, u[i]);
+    }
+    for (let j = 0; j < v.length; j++) {
+      const scaling = updated(b[j], columnSums[j], tau, g[j] / epsilon);
+      columnError += Math.abs(v[j] - scaling) * columnSums[j];
+      v[j] = relaxation === 1 ? scaling : v[j] * (scaling / v[j]) ** relaxation;
+    }
     this.iterations++;
-    if (this.rebuilt) error = Infinity;
+    const { rebuilt } = this;
     this.rebuilt = false;
-    return error;
+    return rebuilt ? Infinity : Math.max(rowError, columnError);
   }
 
   /** Whether a scaling has left the range in which products of scalings and kernel are safe; infinite ones are pulled back first. */
@@ -126,21 +160,15 @@ export class Scaling {
 
   /** Makes the kernel the plan itself: rebuilds it and updates the columns once more. */
   async finish(): Promise<void> {
-    const { g, v, kernel, columnSums, epsilon } = this;
+    const { g, v, b, kernel, columnSums, epsilon, width } = this;
     await this.rebuild(epsilon);
     const { n, m } = this.cost;
     columnSums.fill(0);
-    for (let i = 0; i < n; i++) for (let j = 0; j < m; j++) columnSums[j] += kernel[i * m + j];
-    this.scaleColumns();
-    for (let i = 0; i < n; i++) for (let j = 0; j < m; j++) kernel[i * m + j] *= v[j];
+    for (let i = 0; i < n; i++) for (let j = 0; j < m; j++) columnSums[j] += kernel[i * width + j];
+    for (let j = 0; j < m; j++) v[j] = updated(b[j], columnSums[j], this.tau, g[j] / epsilon);
+    for (let i = 0; i < n; i++) for (let j = 0; j < m; j++) kernel[i * width + j] *= v[j];
     for (let j = 0; j < m; j++) g[j] += epsilon * Math.log(v[j]);
     v.fill(1);
-  }
-
-  /** Updates the columns from the sums over rows. */
-  private scaleColumns(): void {
-    const { v, b, g, columnSums, epsilon, tau } = this;
-    for (let j = 0; j < v.length; j++) v[j] = updated(b[j], columnSums[j], tau, g[j] / epsilon);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { CostSource } from './cost.js';
 import { normalisedWeights } from './masses.js';
 import { median } from './median.js';
+import { Relaxation } from './relaxation.js';
 import { Scaling } from './scaling.js';
 
 /** Options of `sinkhorn`. */
@@ -65,10 +66,10 @@ const SCALING = 4;
 const STAGE_TOLERANCE = 1e-2;
 const STAGE_ITERATIONS = 50;
 /**
- * Entropic optimal transport in float64, balanced or unbalanced: Sinkhorn's iteration on a stabilised kernel (see `Scaling`) with epsilon scaling. The kernel
- * is rebuilt only when the scalings grow large or collapse; an iteration is one pass over it, which scales a row and adds it to the column sums
- * while it is in cache. Holds one kernel [n, m] in memory beside the costs.
- * @throws RangeError when epsilon or the price of marginals is not positive or a weight not above 0
+ * Entropic optimal transport in float64, balanced or unbalanced: Sinkhorn's iteration on a stabilised kernel (see `Scaling`) with epsilon scaling, over-relaxed
+ * in its last stage where marginals are exact (see `Relaxation`). The kernel is rebuilt only when the scalings grow large or collapse; an iteration is one pass over
+ * it, which scales a row and adds it to the column sums while it is in cache. Holds one kernel [n, m] in memory beside the costs, 4 GiB at most.
+ * @throws RangeError when epsilon or the price of marginals is not positive or a weight not above 0, or the kernel is too large
  */
 export async function sinkhorn(cost: CostSource, options: SinkhornOptions): Promise<EntropicPlan> {
   const { tolerance = 1e-9, maxIterations = 10_000, keepShare = 1e-3, marginal = Infinity } = options;
@@ -89,15 +90,19 @@ export async function sinkhorn(cost: CostSource, options: SinkhornOptions): Prom
 
   const state = new Scaling(cost, a, b, marginal * unit, options.start);
   let error = Infinity;
-  for (let stage = options.start ? epsilon : Math.max(epsilon, scale); ; stage = Math.max(epsilon, stage / SCALING)) {
-    const last = stage === epsilon;
-    await state.rebuild(stage);
-    const [goal, limit] = last ? [tolerance, maxIterations] : [STAGE_TOLERANCE, state.iterations + STAGE_ITERATIONS];
+  const stages = options.start ? 0 : Math.max(0, Math.floor(Math.log(scale / epsilon) / Math.log(SCALING)));
+  for (let left = stages; left >= 0; left--) {
+    const stage = epsilon * SCALING ** left;
+    if (left === stages || marginal < Infinity) await state.rebuild(stage);
+    else state.sharpen(SCALING);
+    const [goal, limit] =
+      left === 0 ? [tolerance, maxIterations] : [STAGE_TOLERANCE, state.iterations + STAGE_ITERATIONS];
+    const relaxation = new Relaxation();
     for (error = Infinity; error > goal && state.iterations < Math.min(limit, maxIterations);) {
-      error = state.iterate();
+      error = state.iterate(relaxation.power);
+      if (left === 0 && marginal === Infinity) relaxation.note(error);
       if (state.unstable()) await state.rebuild(stage);
     }
-    if (last) break;
   }
   await state.finish();
   const figures = await figuresOf(cost, state, { a, b, epsilon, marginal: marginal * unit, keepShare });
@@ -108,13 +113,13 @@ export async function sinkhorn(cost: CostSource, options: SinkhornOptions): Prom
 /** Figures of a finished plan and its sparse form, in one pass over the costs. */
 async function figuresOf(
   cost: CostSource,
-  { f, g, kernel }: Scaling,
+  { f, g, kernel, width }: Scaling,
   problem: { a: Float64Array; b: Float64Array; epsilon: number; marginal: number; keepShare: number },
 ) {
   const { n, m } = cost;
   const { a, b, epsilon, marginal, keepShare } = problem;
   let count = 0;
-  for (let i = 0; i < n; i++) for (let j = 0; j < m; j++) if (kernel[i * m + j] >= keepShare * a[i]) count++;
+  for (let i = 0; i < n; i++) for (let j = 0; j < m; j++) if (kernel[i * width + j] >= keepShare * a[i]) count++;
   const source = new Int32Array(count);
   const sink = new Int32Array(count);
   const mass = new Float64Array(count);
@@ -126,7 +131,7 @@ async function figuresOf(
     let slack = Infinity;
     for (let j = 0; j < m; j++) {
       const c = values[offset + j];
-      const moved = kernel[i * m + j];
+      const moved = kernel[i * width + j];
       linear += moved * c;
       tilt += moved * (f[i] + g[j] - c); // epsilon log(P / ab')
       rows[i] += moved;
