@@ -62,6 +62,20 @@ the right element: {"less" if matched < floor else "more"} than one vector an el
 """
 
 
+def arithmetic_reach(run: Run) -> tuple[float, float, float]:
+    """Highest mean reciprocal rank of trained potentials with their own offsets, on coordinates and raw, and that of one-hot vectors."""
+    models = Models(run)
+    rows = run.table("arithmetic").filter((pl.col("metric") == "mrr") & (pl.col("model_a") == pl.col("model_b")))
+    offsets = rows.filter(pl.col("model_a").is_in(models.of(TRAINED)) & (pl.col("predictor") == "offset"))
+    best, raw = (offsets.filter(pl.col("space") == space)["value"].max() for space in ("coordinates", "embeddings"))
+    alone = rows.filter(pl.col("predictor") == "one_hot")["value"].max()
+    if best is None or raw is None or alone is None:
+        raise SystemExit(
+            f"findings: table arithmetic of run '{run.name}' lacks offsets of trained potentials or one_hot"
+        )
+    return best, raw, alone
+
+
 def arithmetic(run: Run) -> str:
     models = Models(run)
     rows = run.table("arithmetic").filter(pl.col("metric") == "mrr")
@@ -80,16 +94,9 @@ def arithmetic(run: Run) -> str:
         ("coordinates", "composition_mean"),
     ]
     lines = [[model, *(value(model, *column) for column in columns)] for model in models.ids]
-    one_hot = own.filter(pl.col("predictor") == "one_hot")
     cross = rows.filter((pl.col("model_a") != pl.col("model_b")) & (pl.col("predictor") == "offset"))
     crossed = models.with_relation(cross, ordered=True).filter(pl.col("relation").is_in(ACROSS))
-    offsets = own.filter(pl.col("model_a").is_in(models.of(TRAINED)) & (pl.col("predictor") == "offset"))
-    best, raw = (offsets.filter(pl.col("space") == space)["value"].max() for space in ("coordinates", "embeddings"))
-    alone = one_hot["value"].max()
-    if best is None or raw is None or alone is None:
-        raise SystemExit(
-            f"findings: table arithmetic of run '{run.name}' lacks offsets of trained potentials or one_hot"
-        )
+    best, raw, alone = arithmetic_reach(run)
     behind = max(best, raw) < alone
     verdict = "no trained potential gets there" if behind else "some trained potentials get there"
     opening = "Nothing beyond composition that could be shown." if behind else "At least as much as composition."
@@ -102,12 +109,18 @@ Success at this task measures how linear structure vectors are in composition, n
 """
 
 
-def stitching(run: Run) -> str:
+def stitched(run: Run) -> pl.DataFrame:
+    """Table stitching, for the formation energy of MP-20, with the relation of every ordered pair."""
     rows = Models(run).with_relation(
         run.table("stitching").filter(pl.col("target") == "formation_energy"), ordered=True
     )
     if rows.is_empty():
         raise SystemExit(f"findings: table stitching of run '{run.name}' has no target formation_energy")
+    return rows
+
+
+def stitching(run: Run) -> str:
+    rows = stitched(run)
     lines = []
     for (method, head), part in rows.group_by(["method", "head"], maintain_order=True):
         strangers = part.filter(pl.col("relation").is_in(ACROSS))

@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from agreement import beyond_composition, extremes, what_matters
+from claim import the_claim
 from dataset import Run
 from defaults import DIRECT, EVERYWHERE, RANDOM, which_defaults
 from groups import FACTS, TRAINED, Models
@@ -46,6 +47,7 @@ def main(output: Path, docs: Path) -> None:
         "What stitching reaches beyond composition": stitching(run),
         "How the potentials' spaces look": diagnostics(run),
         "Which structures are atypical, and does it predict errors?": atypical(run, docs),
+        "What this says of the paper's claim": the_claim(scores, run),
         "What to keep in mind": LIMITS,
     }
     body = "\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
