@@ -13,11 +13,11 @@ export async function median(cost: CostSource): Promise<number> {
       if (values[at] > high) high = values[at];
     }
   });
-  if (low === high) return low;
-  const bin = (value: number) => Math.min(BINS - 1, Math.floor(((value - low) / (high - low)) * BINS));
+  const perValue = (BINS - 1) / (high - low); // the largest value has the last bin to itself
+  if (perValue === Infinity) return low; // they are as good as equal
   const counts = new Float64Array(BINS);
   await cost.scan((_, values, offset) => {
-    for (let at = offset; at < offset + m; at++) counts[bin(values[at])]++;
+    for (let at = offset; at < offset + m; at++) counts[Math.trunc((values[at] - low) * perValue)]++;
   });
   // The bins of the two middle values, and what lies between them, are the only ones to sort.
   const middle = [Math.floor((n * m - 1) / 2), Math.floor((n * m) / 2)];
@@ -31,7 +31,7 @@ export async function median(cost: CostSource): Promise<number> {
   const candidates: number[] = [];
   await cost.scan((_, values, offset) => {
     for (let at = offset; at < offset + m; at++) {
-      const place = bin(values[at]);
+      const place = Math.trunc((values[at] - low) * perValue);
       if (place >= first && place <= last) candidates.push(values[at]);
     }
   });

@@ -158,16 +158,16 @@ export class Scaling {
     return unstable || u.some((value) => !(value < LARGEST_SCALING && value > 1 / LARGEST_SCALING));
   }
 
-  /** Makes the kernel the plan itself: rebuilds it and updates the columns once more. */
-  async finish(): Promise<void> {
-    const { g, v, b, kernel, columnSums, epsilon, width } = this;
-    await this.rebuild(epsilon);
-    const { n, m } = this.cost;
-    columnSums.fill(0);
-    for (let i = 0; i < n; i++) for (let j = 0; j < m; j++) columnSums[j] += kernel[i * width + j];
-    for (let j = 0; j < m; j++) v[j] = updated(b[j], columnSums[j], this.tau, g[j] / epsilon);
-    for (let i = 0; i < n; i++) for (let j = 0; j < m; j++) kernel[i * width + j] *= v[j];
-    for (let j = 0; j < m; j++) g[j] += epsilon * Math.log(v[j]);
+  /** Makes the kernel the plan itself, after one more plain update of rows and columns. */
+  finish(): void {
+    this.iterate();
+    const { f, g, u, v, kernel, epsilon, width } = this;
+    for (let i = 0; i < u.length; i++) {
+      f[i] += epsilon * Math.log(u[i]);
+      for (let j = 0, at = i * width; j < v.length; j++, at++) kernel[at] *= u[i] * v[j];
+    }
+    for (let j = 0; j < v.length; j++) g[j] += epsilon * Math.log(v[j]);
+    u.fill(1);
     v.fill(1);
   }
 }

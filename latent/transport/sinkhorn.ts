@@ -104,9 +104,9 @@ export async function sinkhorn(cost: CostSource, options: SinkhornOptions): Prom
       if (state.unstable()) await state.rebuild(stage);
     }
   }
-  await state.finish();
-  const figures = await figuresOf(cost, state, { a, b, epsilon, marginal: marginal * unit, keepShare });
   const { f, g, iterations } = state;
+  state.finish();
+  const figures = await figuresOf(cost, state, { a, b, epsilon, marginal: marginal * unit, keepShare });
   return { n: cost.n, m: cost.m, ...figures, f, g, epsilon, converged: error <= tolerance, iterations };
 }
 
