@@ -65,27 +65,35 @@ export async function rankTable(x: Matrix<Float64Array>): Promise<RankTable> {
   const pairs = new PairwiseDistances(x, x);
   const order = new ColumnOrder(n);
   const exact = new Float64Array(n);
+  const apart = 2 * pairs.error;
   await pairs.scan((i, values, offset) => {
     values[offset + i] = Number.MAX_VALUE; // itself, last
     const { columns, loss } = order.of(values, offset);
-    for (let first = 0, end = 0; first < n - 1; first = end) {
-      let value = values[offset + columns[first]];
-      for (end = first + 1; end < n - 1; end++) {
-        const next = values[offset + columns[end]];
-        if (next > value + 2 * pairs.error + loss * value) break;
+    const row = i * n;
+    let value = values[offset + columns[0]];
+    for (let first = 0, end = 1; first < n - 1; first = end++) {
+      let next = values[offset + columns[end]];
+      for (; end < n - 1 && next <= value + apart + loss * value; next = values[offset + columns[++end]])
         if (next > value) value = next;
-      }
-      if (end - first > 1) {
-        for (let at = first; at < end; at++) exact[columns[at]] = squaredDistance(x, i, x, columns[at]);
-        columns.subarray(first, end).sort((a, b) => exact[a] - exact[b]);
-      }
-      for (let start = first, stop = start; start < end; start = stop) {
-        while (++stop < end && exact[columns[stop]] === exact[columns[start]]);
-        for (let at = start; at < stop; at++) ranks[i * n + columns[at]] = (start + 1 + stop) / 2;
-        if (start === 0) nearest.push(columns.slice(0, stop));
-      }
+      value = next;
+      if (end === first + 1) {
+        ranks[row + columns[first]] = end;
+        if (first === 0) nearest.push(columns.slice(0, 1));
+      } else rankCrowded(i, columns.subarray(first, end), first);
     }
   });
+
+  /** Ranks columns that are too near to one another to be told apart by the product, the first of them after `before` others. */
+  function rankCrowded(i: number, columns: Int32Array, before: number): void {
+    for (const column of columns) exact[column] = squaredDistance(x, i, x, column);
+    columns.sort((a, b) => exact[a] - exact[b]);
+    for (let start = 0, stop = 0; start < columns.length; start = stop) {
+      while (++stop < columns.length && exact[columns[stop]] === exact[columns[start]]);
+      for (let at = start; at < stop; at++) ranks[i * n + columns[at]] = before + (start + 1 + stop) / 2;
+      if (before + start === 0) nearest.push(columns.slice(0, stop));
+    }
+  }
+
   return { ranks, nearest };
 }
 
