@@ -14,7 +14,7 @@ interface StatisticsReceipt {
   outputs: { moments: PartEntry | null };
 }
 
-/** The statistics stage: a tree that merges partial moments, {@link MERGE_FAN_IN} at a time, always in shard order. */
+/** The statistics stage, of the reference model: a tree that merges partial moments, {@link MERGE_FAN_IN} at a time, always in shard order. */
 export function statisticsStage(runs: Runs) {
   return {
     /** Merges group `item` of level `argument`; level 0 merges shards, level l merges groups of level l - 1. */
@@ -30,16 +30,11 @@ export function statisticsStage(runs: Runs) {
       const inputs = groupsAt(plan, level - 1);
       const parts: Uint8Array[] = [];
       for (let i = item * MERGE_FAN_IN; i < Math.min(inputs, (item + 1) * MERGE_FAN_IN); i++) {
-        if (level === 0 && plan.spec.basis.sources.length > 0) {
-          const rows = await referenceRows(runs, { run, item: i }, work);
-          if (rows) parts.push(await runs.deps.compute.call('moments', { x: rows.vectors, dim: rows.dim }, work));
-          continue;
-        }
-        const entry =
+        const moments =
           level === 0
-            ? (await embedReceipt(runs, run, plan, id, i, work)).outputs.moments
-            : (await groupReceipt(runs, run, id, level - 1, i, work)).outputs.moments;
-        if (entry) parts.push(await store.get(entry.key, work));
+            ? await shardMoments(runs, run, id, i, work)
+            : await groupMoments(runs, run, id, level - 1, i, work);
+        if (moments) parts.push(moments);
       }
       let moments: PartEntry | null = null;
       if (parts.length > 0) {
@@ -52,7 +47,23 @@ export function statisticsStage(runs: Runs) {
   };
 }
 
-/** The moments of all embeddings of a model. @throws when the model embedded nothing */
+/** The moments of a shard of the reference model: those that embedding it left, or of its rows from `basis.sources` alone. */
+async function shardMoments(runs: Runs, run: RunRef, model: string, item: number, work: Work) {
+  const plan = await runs.plan(run);
+  if (plan.spec.basis.sources.length === 0) {
+    const { moments } = (await embedReceipt(runs, run, plan, model, item, work)).outputs;
+    return moments && runs.store(run).get(moments.key, work);
+  }
+  const rows = await referenceRows(runs, { run, item }, work);
+  return rows && runs.deps.compute.call('moments', { x: rows.vectors, dim: rows.dim }, work);
+}
+
+async function groupMoments(runs: Runs, run: RunRef, model: string, level: number, group: number, work: Work) {
+  const { moments } = (await groupReceipt(runs, run, model, level, group, work)).outputs;
+  return moments && runs.store(run).get(moments.key, work);
+}
+
+/** The moments of all rows of the reference model that a basis is fitted on. @throws when there are none: a final failure where `basis.sources` is why */
 export async function mergedMoments(runs: Runs, run: RunRef, model: string, work: Work): Promise<PartEntry> {
   const plan = await runs.plan(run);
   let level = 0;

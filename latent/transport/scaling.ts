@@ -158,9 +158,14 @@ export class Scaling {
     return unstable || u.some((value) => !(value < LARGEST_SCALING && value > 1 / LARGEST_SCALING));
   }
 
-  /** Makes the kernel the plan itself, after one more plain update of rows and columns. */
-  finish(): void {
+  /** Makes the kernel the plan itself, after one more plain update of rows and columns: of a finite kernel, however early the iteration was left. */
+  async finish(): Promise<void> {
     this.iterate();
+    if (this.unstable()) {
+      await this.rebuild(this.epsilon);
+      this.iterate();
+      this.unstable(); // pulls back scalings of columns that nothing reaches
+    }
     const { f, g, u, v, kernel, epsilon, width } = this;
     for (let i = 0; i < u.length; i++) {
       f[i] += epsilon * Math.log(u[i]);

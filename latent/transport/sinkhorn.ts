@@ -105,7 +105,7 @@ export async function sinkhorn(cost: CostSource, options: SinkhornOptions): Prom
     }
   }
   const { f, g, iterations } = state;
-  state.finish();
+  await state.finish();
   const figures = await figuresOf(cost, state, { a, b, epsilon, marginal: marginal * unit, keepShare });
   return { n: cost.n, m: cost.m, ...figures, f, g, epsilon, converged: error <= tolerance, iterations };
 }

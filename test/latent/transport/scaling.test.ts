@@ -26,8 +26,8 @@ async function started(epsilon: number): Promise<Scaling> {
 }
 
 /** The plan, once the scalings are in it. */
-function planOf(state: Scaling): number[] {
-  state.finish();
+async function planOf(state: Scaling): Promise<number[]> {
+  await state.finish();
   return Array.from({ length: N * M }, (_, at) => state.kernel[Math.floor(at / M) * state.width + (at % M)]);
 }
 
@@ -42,7 +42,7 @@ describe('scaling', () => {
       for (let times = 0; times < 20; times++) state.iterate();
       await step(state);
       state.iterate();
-      plans.push(planOf(state));
+      plans.push(await planOf(state));
     }
     plans[0].forEach((mass, at) => expect(Math.abs(mass - plans[1][at])).toBeLessThan(1e-13));
   });
@@ -56,7 +56,7 @@ describe('scaling', () => {
         if (error < 1e-12) break;
         power = next(error);
       }
-      return { iterations: state.iterations, plan: planOf(state) };
+      return { iterations: state.iterations, plan: await planOf(state) };
     };
     const relaxation = new Relaxation();
     const plain = await run(() => 1);

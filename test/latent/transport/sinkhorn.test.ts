@@ -111,6 +111,27 @@ describe('entropic transport', () => {
     expect(plan.cost).toBeCloseTo(1000.25, 6);
   });
 
+  test('is finite however early it is left, also where no row reaches a column yet', async () => {
+    const random = seededRandom(1);
+    const [apart, own] = [
+      (row: number) => (row < 15 ? 0 : 300),
+      (row: number) => (row < 5 ? 0 : row < 10 ? 500 : 300),
+    ].map((place, side) =>
+      matrix(
+        Float64Array.from({ length: side === 0 ? 90 : 60 }, (_, at) => place(Math.floor(at / 3)) + random()),
+        side === 0 ? 30 : 20,
+        3,
+      ),
+    );
+    const cost = await euclideanCost(apart, own);
+    for (const maxIterations of [1, 2, 5, 10]) {
+      const plan = await sinkhorn(cost, { epsilon: 1e-4, maxIterations });
+      expect(plan.converged).toBe(false);
+      for (const value of [plan.cost, plan.marginalResidual, plan.gap, ...plan.f, ...plan.g, ...plan.mass])
+        expect(value).toSatisfy(Number.isFinite);
+    }
+  });
+
   test('says when it did not converge', async () => {
     const plan = await sinkhorn(await euclideanCost(x, y), { epsilon: 0.01, maxIterations: 3 });
     expect(plan.converged).toBe(false);
