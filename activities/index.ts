@@ -1,21 +1,21 @@
 import { addTally, emptyTally } from '../config/tally.js';
-import { basisStage } from './basis.js';
-import { embedStage } from './embed.js';
-import { diagnosticStages } from './diagnostics.js';
-import type { RangeTask, Tally } from './documents.js';
-import { asFailure } from './failures.js';
-import { withHeartbeat, type Work } from './heartbeat.js';
-import { planStage } from './plan.js';
-import { projectStage } from './project.js';
-import { publishStage } from './publish.js';
-import { Runs, type ActivityDependencies } from './runs.js';
-import { Samples } from './samples.js';
-import { similarityStage } from './similarity.js';
-import { snapshotStage } from './snapshot.js';
-import { statisticsStage } from './statistics.js';
-import { transportStage } from './transport.js';
+import { basisStage } from './basis/basis.js';
+import { embedStage } from './embed/embed.js';
+import { diagnosticStages } from './diagnostics/diagnostics.js';
+import type { RangeTask, Tally } from './run/documents.js';
+import { asFailure } from './engine/failures.js';
+import { withHeartbeat, type Work } from './engine/heartbeat.js';
+import { planStage } from './plan/plan.js';
+import { projectStage } from './project/project.js';
+import { publishStage } from './publish/publish.js';
+import { Runs, type ActivityDependencies } from './run/runs.js';
+import { Samples } from './pairs/samples.js';
+import { similarityStage } from './pairs/similarity.js';
+import { snapshotStage } from './snapshot/snapshot.js';
+import { statisticsStage } from './basis/statistics.js';
+import { transportStage } from './pairs/transport.js';
 
-export type * from './documents.js';
+export type * from './run/documents.js';
 
 /** Receipts looked up at the same time: hides the latency of S3. */
 const LOOKUPS_AT_ONCE = 16;

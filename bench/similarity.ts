@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { matrix, type Matrix } from '../latent/matrix.js';
+import { matrix, type Matrix } from '../latent/base/matrix.js';
 import { comparePair } from '../latent/similarity/comparePair.js';
 import { isDense, type SimilarityMetric } from '../latent/similarity/metrics.js';
 import { processorSeconds } from './processorSeconds.js';

@@ -89,7 +89,7 @@ export const readChunkIndex = (reading: string, chunk: number) => intermediate(`
 export const moments = (sha256: string) => intermediate('moments', sha256, 'bin');
 /** Numbers by material id that a run was given, by their sha256. */
 export const labels = (sha256: string) => intermediate('labels', sha256, 'json');
-/** What diagnostics look at of one model (`activities/pool.ts`), by its sha256. */
+/** What diagnostics look at of one model (`activities/diagnostics/pool.ts`), by its sha256. */
 export const pooledModel = (sha256: string) => intermediate('pool', sha256, 'bin');
 /** Encoded intermediates of fitting a basis (projection, leaves, centres, nominations), by their sha256. */
 export const basisWork = (sha256: string) => intermediate('basis', sha256, 'bin');

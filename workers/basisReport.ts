@@ -3,8 +3,8 @@ import { readCatalog } from '../datasets/catalog.js';
 import * as keys from '../datasets/keys.js';
 import type { ObjectStore } from '../datasets/store/objectStore.js';
 import { decodeAnchorVectors, type AnchorVectors } from '../datasets/tables/anchorVectors.js';
-import { gramConditioning } from '../latent/anchorQuality.js';
-import { matrix } from '../latent/matrix.js';
+import { gramConditioning } from '../latent/basis/anchorQuality.js';
+import { matrix } from '../latent/base/matrix.js';
 import { elementSymbol } from '../structures/elements.js';
 
 /** A basis as `koine basis show` tells of it. */

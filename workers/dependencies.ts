@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import type { ActivityDependencies } from '../activities/runs.js';
-import type { ComputeTasks } from '../activities/computeThread.js';
+import type { ActivityDependencies } from '../activities/run/runs.js';
+import type { ComputeTasks } from '../activities/compute/computeThread.js';
 import type { Settings } from '../config/settings.js';
 import { openStore } from '../datasets/store/open.js';
 import { packageRoot } from '../infra/toolchain.js';
@@ -18,7 +18,7 @@ export interface OwnedDependencies extends ActivityDependencies {
 export function activityDependencies(settings: Settings): OwnedDependencies {
   const pools = new Map<Provider, InferencePool>();
   const compute = new ThreadPool<ComputeTasks>(
-    compiledEntry('../activities/computeThread.js', import.meta.url),
+    compiledEntry('../activities/compute/computeThread.js', import.meta.url),
     settings.threads,
   );
   return {

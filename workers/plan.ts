@@ -1,5 +1,5 @@
-import { previewRun as preview, type RunPreview } from '../activities/preview.js';
-import { Runs } from '../activities/runs.js';
+import { previewRun as preview, type RunPreview } from '../activities/plan/preview.js';
+import { Runs } from '../activities/run/runs.js';
 import type { RunSpec } from '../config/runSpec.js';
 import type { Settings } from '../config/settings.js';
 import { DryRunStore } from '../datasets/store/dryRun.js';

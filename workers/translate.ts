@@ -6,10 +6,10 @@ import { manifestParts, readManifest, type PartEntry } from '../datasets/manifes
 import type { ObjectStore } from '../datasets/store/objectStore.js';
 import { decodeEmbeddings, encodeEmbeddings } from '../datasets/tables/embeddings.js';
 import type { AtomVectors } from '../datasets/tables/atomVectors.js';
-import { fitLinearMap, mapError, type MapError } from '../latent/linearMap.js';
-import { matrix, type Matrix } from '../latent/matrix.js';
-import { hashUnit } from '../latent/random.js';
-import { applyMap } from '../latent/stitching/anchorMaps.js';
+import { fitLinearMap, mapError, type MapError } from '../latent/maps/linearMap.js';
+import { matrix, type Matrix } from '../latent/base/matrix.js';
+import { hashUnit } from '../latent/base/random.js';
+import { applyMap } from '../latent/maps/anchorMaps.js';
 
 /** Atoms that the map is fitted on, and judged by, at most. */
 const MOST_FITTED = 8000;

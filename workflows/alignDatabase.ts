@@ -144,7 +144,7 @@ export async function alignDatabase(input: AlignInput): Promise<RunSummary> {
   }
 }
 
-/** From merged statistics to anchors: see `activities/basis.ts`. @returns the digest of the basis */
+/** From merged statistics to anchors: see `activities/basis/basis.ts`. @returns the digest of the basis */
 async function fitBasis(stages: RunStages, heavy: Activities, run: RunRef, plan: PlanSummary): Promise<string> {
   const { referenceModel: model, shards } = plan;
   let pass = '';

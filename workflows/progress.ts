@@ -1,5 +1,5 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
-import type { FanOutStage, StageName } from '../activities/documents.js';
+import type { FanOutStage, StageName } from '../activities/run/documents.js';
 import type { Tally } from '../config/tally.js';
 import { QUERIES, SIGNALS, UPDATES } from '../config/names.js';
 

@@ -1,4 +1,4 @@
-import { matrix, type Matrix } from '../matrix.js';
+import { matrix, type Matrix } from '../base/matrix.js';
 import { Kernel } from './kernel.js';
 
 /** Rows a call: the output stays in cache, and every call has the same shape (see `rowProducts`). */

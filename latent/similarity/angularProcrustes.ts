@@ -1,5 +1,5 @@
-import { symmetricEigen } from '../eigen.js';
-import { singularValues } from '../singularValues.js';
+import { symmetricEigen } from '../linear/eigen.js';
+import { singularValues } from '../linear/singularValues.js';
 import type { CentredCloud } from './centredCloud.js';
 import { bilinearForms } from './linearCka.js';
 

@@ -1,5 +1,5 @@
-import { centred, type Matrix } from '../matrix.js';
-import { squaredNorms } from '../pairwise.js';
+import { centred, type Matrix } from '../base/matrix.js';
+import { squaredNorms } from '../neighbours/pairwise.js';
 
 /** Rows of one model about their mean, with the sums that the linear metrics need of a single model. */
 export interface CentredCloud {

@@ -1,6 +1,6 @@
-import { finiteFloat64, type Matrix } from '../matrix.js';
+import { finiteFloat64, type Matrix } from '../base/matrix.js';
 import { mean, visitSharedNeighbours } from './mutualNeighbours.js';
-import { nearestNeighbours, type Neighbours } from './neighbours.js';
+import { nearestNeighbours, type Neighbours } from '../neighbours/neighbours.js';
 
 /** Rows whose inner products are a kernel, masked by the neighbours that are nearest by inner product. */
 export interface MaskedKernel {

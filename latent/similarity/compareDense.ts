@@ -1,4 +1,4 @@
-import { takeRows, type Matrix } from '../matrix.js';
+import { takeRows, type Matrix } from '../base/matrix.js';
 import type { CompareOptions, Measured } from './comparePair.js';
 import { DistanceCorrelations, distanceMatrix } from './distanceCorrelation.js';
 import {
@@ -15,7 +15,7 @@ import { localSources, localSquaredErrors } from './lfre.js';
 import type { DirectedMetric, SimilarityMetric } from './metrics.js';
 import { mean } from './mutualNeighbours.js';
 import type { PreparedCloud } from './preparedCloud.js';
-import type { RowSet } from './rowSet.js';
+import type { RowSet } from '../samples/rowSet.js';
 
 /** Local maps of a draw: one costs three singular value decompositions of min(p, q) rows. */
 const LOCAL_MAPS = 50;

@@ -1,7 +1,7 @@
-import { finiteFloat64, type Matrix } from '../matrix.js';
-import { crossProduct, PermutedCrossProduct } from '../pairwise.js';
+import { finiteFloat64, type Matrix } from '../base/matrix.js';
+import { crossProduct, PermutedCrossProduct } from '../neighbours/pairwise.js';
 import { angularProcrustesCosine, angularProcrustesInfluence } from './angularProcrustes.js';
-import type { DrawEstimate } from './bootstrap.js';
+import type { DrawEstimate } from '../statistics/bootstrap.js';
 import { centredCloud } from './centredCloud.js';
 import { cknnaInfluence, cknnaOf, sharedKernel } from './cknna.js';
 import { compareDense } from './compareDense.js';
@@ -9,10 +9,10 @@ import { lastOnly } from './lastOnly.js';
 import { linearCka, linearCkaInfluence, unbiasedLinearCka } from './linearCka.js';
 import { isDense, measureOf, similarityMetrics, type SimilarityMetric, type SimilarityValueName } from './metrics.js';
 import { mean, neighbourOverlaps, permutedOverlap, permutedOverlaps } from './mutualNeighbours.js';
-import { hubness } from './neighbours.js';
-import { aboveThreshold, calibrate, type Calibration, type NullKind } from './nulls.js';
+import { hubness } from '../neighbours/neighbours.js';
+import { aboveThreshold, calibrate, type Calibration, type NullKind } from '../statistics/nulls.js';
 import { leastRows, prepareCloud, type PreparedCloud } from './preparedCloud.js';
-import { RowSet } from './rowSet.js';
+import { RowSet } from '../samples/rowSet.js';
 
 /** Permutation nulls to calibrate against. */
 export interface NullOptions {

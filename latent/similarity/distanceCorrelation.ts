@@ -1,5 +1,5 @@
-import { finiteFloat64, type Matrix } from '../matrix.js';
-import { PairwiseDistances, squaredDistance } from '../pairwise.js';
+import { finiteFloat64, type Matrix } from '../base/matrix.js';
+import { PairwiseDistances, squaredDistance } from '../neighbours/pairwise.js';
 import { mean } from './mutualNeighbours.js';
 
 /** Distance correlation by both estimators. */

@@ -1,9 +1,9 @@
-import { symmetricEigen } from '../eigen.js';
+import { symmetricEigen } from '../linear/eigen.js';
 import { gramMatrix, matrixProduct, subtractProduct } from '../kernels/products.js';
-import { centred, columnMeans, finiteFloat64, matrix, takeRows, type Matrix } from '../matrix.js';
-import { crossProduct } from '../pairwise.js';
-import { seededRandom, shuffle } from '../random.js';
-import { svd } from '../svd.js';
+import { centred, columnMeans, finiteFloat64, matrix, takeRows, type Matrix } from '../base/matrix.js';
+import { crossProduct } from '../neighbours/pairwise.js';
+import { seededRandom, shuffle } from '../base/random.js';
+import { svd } from '../linear/svd.js';
 import { squaredFrobenius } from './centredCloud.js';
 
 /** Rows that a map is fitted on and rows that it is judged by. */

@@ -1,4 +1,4 @@
-import type { Matrix } from '../matrix.js';
+import type { Matrix } from '../base/matrix.js';
 import {
   ReconstructionSource,
   scaledSplits,

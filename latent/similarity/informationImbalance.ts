@@ -1,7 +1,7 @@
-import { finiteFloat64, type Matrix } from '../matrix.js';
-import { PairwiseDistances, squaredDistance } from '../pairwise.js';
+import { finiteFloat64, type Matrix } from '../base/matrix.js';
+import { PairwiseDistances, squaredDistance } from '../neighbours/pairwise.js';
 import { mean } from './mutualNeighbours.js';
-import { scanPairedDistances } from './pairedDistances.js';
+import { scanPairedDistances } from '../neighbours/pairedDistances.js';
 
 /** Information imbalance both ways. */
 export interface InformationImbalance {

@@ -1,5 +1,5 @@
-import { centred, takeRows, type Matrix } from '../matrix.js';
-import { squaredDistance } from '../pairwise.js';
+import { centred, takeRows, type Matrix } from '../base/matrix.js';
+import { squaredDistance } from '../neighbours/pairwise.js';
 import {
   aboutMean,
   ReconstructionSource,

@@ -1,5 +1,5 @@
-import { matrix } from '../matrix.js';
-import { innerProducts } from '../pairwise.js';
+import { matrix } from '../base/matrix.js';
+import { innerProducts } from '../neighbours/pairwise.js';
 import { squaredFrobenius, type CentredCloud, type GramCloud } from './centredCloud.js';
 
 /**

@@ -1,4 +1,4 @@
-import type { NeighbourMeasure } from './neighbours.js';
+import type { NeighbourMeasure } from '../neighbours/neighbours.js';
 
 /** Metrics as a user asks for them. Those of {@link directedMetrics} give two values, the others one. */
 export const similarityMetrics = [

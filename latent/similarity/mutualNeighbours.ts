@@ -1,5 +1,5 @@
 import { sharedRows } from '../kernels/sharedRows.js';
-import type { Neighbours } from './neighbours.js';
+import type { Neighbours } from '../neighbours/neighbours.js';
 
 /**
  * Mutual k-nearest neighbours (Huh et al. 2024, platonic-rep), row by row: |N_x(i) ∩ N_y(i)| / k. Their mean is the similarity; chance is k / (n - 1).

@@ -1,5 +1,5 @@
-import { takeRows, type Matrix } from '../matrix.js';
-import { crossProduct } from '../pairwise.js';
+import { takeRows, type Matrix } from '../base/matrix.js';
+import { crossProduct } from '../neighbours/pairwise.js';
 import { centredCloud } from './centredCloud.js';
 import { maskedKernel, type MaskedKernel } from './cknna.js';
 import {
@@ -10,7 +10,12 @@ import {
 } from './featureReconstruction.js';
 import { selfForms } from './linearCka.js';
 import { measureOf, type SimilarityMetric } from './metrics.js';
-import { directions, nearestNeighboursByMeasure, type NeighbourMeasure, type Neighbours } from './neighbours.js';
+import {
+  directions,
+  nearestNeighboursByMeasure,
+  type NeighbourMeasure,
+  type Neighbours,
+} from '../neighbours/neighbours.js';
 
 /** What the work on one cloud depends on, besides its rows. */
 export interface CloudOptions {

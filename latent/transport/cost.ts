@@ -1,5 +1,5 @@
-import { takeRows, type Matrix } from '../matrix.js';
-import { PairwiseDistances, squaredDistance } from '../pairwise.js';
+import { takeRows, type Matrix } from '../base/matrix.js';
+import { PairwiseDistances, squaredDistance } from '../neighbours/pairwise.js';
 
 /** Costs of moving mass from n sources to m sinks, read by rows so that they need not all lie in memory. */
 export interface CostSource {

@@ -1,4 +1,4 @@
-import { matrix, type Matrix } from '../matrix.js';
+import { matrix, type Matrix } from '../base/matrix.js';
 import { euclideanCost } from './cost.js';
 import { exactTransport } from './exact.js';
 import { elementMatch, elementPlan, placesOf, type PlanSide, type SparsePlan } from './planFigures.js';

@@ -1,6 +1,6 @@
-import { matrix, takeRows, type Matrix } from '../matrix.js';
-import { squaredDistance } from '../pairwise.js';
-import { normalFrom, seededRandom } from '../random.js';
+import { matrix, takeRows, type Matrix } from '../base/matrix.js';
+import { squaredDistance } from '../neighbours/pairwise.js';
+import { normalFrom, seededRandom } from '../base/random.js';
 import { EuclideanCost, euclideanCost } from './cost.js';
 import { exactTransport } from './exact.js';
 import { integerMasses } from './masses.js';

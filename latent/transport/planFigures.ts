@@ -1,4 +1,4 @@
-import { matrix, type Matrix } from '../matrix.js';
+import { matrix, type Matrix } from '../base/matrix.js';
 
 /**
  * What a plan says beyond its cost. Works on exact and entropic plans alike: any sparse plan whose masses sum to at most 1.

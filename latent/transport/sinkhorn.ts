@@ -1,6 +1,6 @@
 import type { CostSource } from './cost.js';
 import { normalisedWeights } from './masses.js';
-import { median } from './median.js';
+import { median } from '../statistics/median.js';
 import { Relaxation } from './relaxation.js';
 import { Scaling } from './scaling.js';
 

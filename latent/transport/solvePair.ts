@@ -1,5 +1,5 @@
-import { takeRows, type Matrix } from '../matrix.js';
-import { squaredDistance } from '../pairwise.js';
+import { takeRows, type Matrix } from '../base/matrix.js';
+import { squaredDistance } from '../neighbours/pairwise.js';
 import { euclideanCost, type CostSource } from './cost.js';
 import { exactTransport } from './exact.js';
 import { entropicGromov, relativeDistances } from './gromov.js';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { atomIds } from '../../activities/atomIds.js';
+import { atomIds } from '../../activities/compute/atomIds.js';
 
 test('atoms are numbered within their structure', () => {
   const ids = atomIds({

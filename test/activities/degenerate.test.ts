@@ -3,7 +3,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { Published } from '../../activities/publish.js';
+import type { Published } from '../../activities/publish/publish.js';
 import { FAILURES } from '../../config/names.js';
 import { SIMILARITY_METRICS } from '../../config/runSpec.js';
 import { readSettings } from '../../config/settings.js';

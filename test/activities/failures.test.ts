@@ -1,6 +1,6 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
-import { asFailure, invalidInput } from '../../activities/failures.js';
+import { asFailure, invalidInput } from '../../activities/engine/failures.js';
 import { FAILURES } from '../../config/names.js';
 import { InvalidSpec } from '../../config/runSpec.js';
 import { ModelConflict } from '../../datasets/claim.js';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { ModelParts, PlanDocument } from '../../activities/documents.js';
-import { pairKey, pairNames } from '../../activities/pairs.js';
+import type { ModelParts, PlanDocument } from '../../activities/run/documents.js';
+import { pairKey, pairNames } from '../../activities/pairs/pairs.js';
 
 const planOf = (models: readonly string[]) =>
   ({ models: models.map((id) => ({ id })), snapshot: { snapshot: '0123456789abcdef' } }) as PlanDocument;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ModelParts, PlanDocument, RunRef } from '../../activities/documents.js';
-import { collectParts } from '../../activities/project.js';
-import { Samples, SPACES } from '../../activities/samples.js';
+import type { ModelParts, PlanDocument, RunRef } from '../../activities/run/documents.js';
+import { collectParts } from '../../activities/project/project.js';
+import { Samples, SPACES } from '../../activities/pairs/samples.js';
 import { readSettings } from '../../config/settings.js';
 import { decodeCoordinates } from '../../datasets/tables/coordinates.js';
 import { decodeEmbeddings } from '../../datasets/tables/embeddings.js';

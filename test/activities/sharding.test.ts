@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { contentDigest, placeStructures, type ChunkColumns } from '../../activities/sharding.js';
+import { contentDigest, placeStructures, type ChunkColumns } from '../../activities/snapshot/sharding.js';
 import { compareCodePoints } from '../../datasets/canonicalJson.js';
 
 /** The light columns of one structure. */

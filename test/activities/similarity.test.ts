@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { parseRows } from '../../activities/listedRows.js';
-import type { PlanSummary, RunRef } from '../../activities/documents.js';
-import type { SimilarityReceipt } from '../../activities/similarity.js';
+import { parseRows } from '../../activities/pairs/listedRows.js';
+import type { PlanSummary, RunRef } from '../../activities/run/documents.js';
+import type { SimilarityReceipt } from '../../activities/pairs/similarity.js';
 import { readSettings } from '../../config/settings.js';
 import { readJson } from '../../datasets/json.js';
 import { decodeCoordinates } from '../../datasets/tables/coordinates.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { PlanSummary, RunRef } from '../../activities/documents.js';
+import type { PlanSummary, RunRef } from '../../activities/run/documents.js';
 import { readSettings } from '../../config/settings.js';
 import { elementTransportTable, type ElementTransportRow } from '../../datasets/tables/elementTransport.js';
 import { decodeCoordinates } from '../../datasets/tables/coordinates.js';

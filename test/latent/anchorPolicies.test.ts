@@ -8,10 +8,10 @@ import {
   mergeLowestRanked,
   stratifiedAnchors,
   TooFewPoints,
-} from '../../latent/anchorPolicies.js';
-import { anchorQuality, gramConditioning } from '../../latent/anchorQuality.js';
-import { matrix } from '../../latent/matrix.js';
-import { shuffle, seededRandom } from '../../latent/random.js';
+} from '../../latent/basis/anchorPolicies.js';
+import { anchorQuality, gramConditioning } from '../../latent/basis/anchorQuality.js';
+import { matrix } from '../../latent/base/matrix.js';
+import { shuffle, seededRandom } from '../../latent/base/random.js';
 import { mixtureRows, randomRotation } from './randomRows.js';
 
 const n = 600;

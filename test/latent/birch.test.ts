@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { BirchTree, birchLeaves, concatenateLeaves, decodeLeaves, encodeLeaves } from '../../latent/birch.js';
-import { wardLabels } from '../../latent/ward.js';
+import { BirchTree, birchLeaves, concatenateLeaves, decodeLeaves, encodeLeaves } from '../../latent/basis/birch.js';
+import { wardLabels } from '../../latent/basis/ward.js';
 import fixtures from './fixtures/anchors.json' with { type: 'json' };
 import { mixtureRows, relativeError } from './randomRows.js';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { symmetricEigen } from '../../latent/eigen.js';
+import { symmetricEigen } from '../../latent/linear/eigen.js';
 import { seededRandom } from '../../models/crystalVariants.js';
 
 /** Gram matrix [n, n] of cosines to n anchors in a space of `rank` dimensions. */

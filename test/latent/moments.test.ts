@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeMoments, encodeMoments, mergeMoments, momentsOf, type Moments } from '../../latent/moments.js';
+import {
+  decodeMoments,
+  encodeMoments,
+  mergeMoments,
+  momentsOf,
+  type Moments,
+} from '../../latent/statistics/moments.js';
 import fixtures from './fixtures/anchors.json' with { type: 'json' };
 import { mixtureRows, relativeError } from './randomRows.js';
 

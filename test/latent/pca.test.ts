@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { symmetricEigen } from '../../latent/eigen.js';
-import { mergeMoments, momentsOf } from '../../latent/moments.js';
+import { symmetricEigen } from '../../latent/linear/eigen.js';
+import { mergeMoments, momentsOf } from '../../latent/statistics/moments.js';
 import {
   applyDirectProjection,
   decodeDirectProjection,
   encodeDirectProjection,
   fitDirectProjection,
   NoVariance,
-} from '../../latent/pca.js';
-import { normalFrom, seededRandom } from '../../latent/random.js';
+} from '../../latent/basis/pca.js';
+import { normalFrom, seededRandom } from '../../latent/base/random.js';
 import fixtures from './fixtures/anchors.json' with { type: 'json' };
 import { mixtureRows, relativeError } from './randomRows.js';
 

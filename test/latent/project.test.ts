@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { cosinesToAnchors, meanRow, structureMeans } from '../../latent/project.js';
+import { cosinesToAnchors, meanRow, structureMeans } from '../../latent/basis/project.js';
 import { mixtureRows, randomRotation } from './randomRows.js';
 
 const [n, dim, k] = [4500, 48, 30];

@@ -1,4 +1,4 @@
-import { normalFrom, seededRandom } from '../../latent/random.js';
+import { normalFrom, seededRandom } from '../../latent/base/random.js';
 
 /**
  * Rows [n, dim] of a seeded mixture of `clusters` Gaussians with uneven sizes, like the elements of a database.

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { numberGroups, resampleClusters } from '../../latent/clusterBootstrap.js';
-import { compositionBaselines } from '../../latent/compositionBaselines.js';
-import { errorPrediction } from '../../latent/errorPrediction.js';
-import { normalFrom, seededRandom } from '../../latent/random.js';
-import { FEWEST_CLUSTERS, rankPrediction } from '../../latent/rankPrediction.js';
-import { quantile } from '../../latent/similarity/bootstrap.js';
+import { numberGroups, resampleClusters } from '../../latent/statistics/clusterBootstrap.js';
+import { compositionBaselines } from '../../latent/diagnostics/compositionBaselines.js';
+import { errorPrediction } from '../../latent/diagnostics/errorPrediction.js';
+import { normalFrom, seededRandom } from '../../latent/base/random.js';
+import { FEWEST_CLUSTERS, rankPrediction } from '../../latent/statistics/rankPrediction.js';
+import { quantile } from '../../latent/statistics/bootstrap.js';
 import fixtures from './fixtures/rankPrediction.json' with { type: 'json' };
 
 /** Every row a cluster of its own. */

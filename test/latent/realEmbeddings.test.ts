@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { beforeAll, expect, test } from 'vitest';
-import { direct } from '../../latent/direct.js';
-import { momentsOf } from '../../latent/moments.js';
-import { cosinesToAnchors } from '../../latent/project.js';
-import { normalFrom, seededRandom } from '../../latent/random.js';
-import { spaceDiagnostics } from '../../latent/spaceDiagnostics.js';
+import { direct } from '../../latent/basis/direct.js';
+import { momentsOf } from '../../latent/statistics/moments.js';
+import { cosinesToAnchors } from '../../latent/basis/project.js';
+import { normalFrom, seededRandom } from '../../latent/base/random.js';
+import { spaceDiagnostics } from '../../latent/diagnostics/spaceDiagnostics.js';
 import { referencePython } from '../support/python.js';
 import { describeShared, sharedPath } from '../support/shared.js';
 import { relativeError } from './randomRows.js';

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { expect, test } from 'vitest';
-import { normalFrom, seededRandom } from '../../latent/random.js';
-import { singularValues } from '../../latent/singularValues.js';
+import { normalFrom, seededRandom } from '../../latent/base/random.js';
+import { singularValues } from '../../latent/linear/singularValues.js';
 import { referencePython } from '../support/python.js';
 
 const random = seededRandom(5);

@@ -1,8 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { matrix } from '../../latent/matrix.js';
-import { mergeMoments, momentsOf } from '../../latent/moments.js';
-import { normalFrom, seededRandom } from '../../latent/random.js';
-import { effectiveRank, spaceDiagnostics, twoNearestNeighbourDimension } from '../../latent/spaceDiagnostics.js';
+import { matrix } from '../../latent/base/matrix.js';
+import { mergeMoments, momentsOf } from '../../latent/statistics/moments.js';
+import { normalFrom, seededRandom } from '../../latent/base/random.js';
+import {
+  effectiveRank,
+  spaceDiagnostics,
+  twoNearestNeighbourDimension,
+} from '../../latent/diagnostics/spaceDiagnostics.js';
 import fixtures from './fixtures/anchors.json' with { type: 'json' };
 
 const fixture = fixtures.scaling_and_pca;

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { RunFailure } from '../../activities/documents.js';
+import type { RunFailure } from '../../activities/run/documents.js';
 import { DIAGNOSTIC_STAGES, SEARCH_ATTRIBUTES } from '../../config/names.js';
 import { findDevServer, startDevServer, type DevServer } from '../../infra/devServer.js';
 import { setWindowUpdate, progressQuery, type RunProgress } from '../../workflows/progress.js';

@@ -1,6 +1,6 @@
 // Workflows for tests of the fan-out alone: the real one over ranges that are done as soon as they may run.
 import { condition } from '@temporalio/workflow';
-import type { Tally } from '../../activities/documents.js';
+import type { Tally } from '../../activities/run/documents.js';
 import { emptyTally } from '../../config/tally.js';
 import { obeyParent } from '../../workflows/control.js';
 import type { RangeState } from '../../workflows/range.js';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
-import type { RunSummary } from '../../activities/documents.js';
+import type { RunSummary } from '../../activities/run/documents.js';
 import { bundledStructures } from '../../structures/bundled/bundled.js';
 import type { Structure } from '../../structures/structure.js';
 import { sharedPath } from '../support/shared.js';

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { RunSummary } from '../../activities/documents.js';
+import type { RunSummary } from '../../activities/run/documents.js';
 import { HISTORY_EVENT_BUDGET, SEARCH_ATTRIBUTES, SHARDS_PER_RANGE } from '../../config/names.js';
 import { startDevServer, type DevServer } from '../../infra/devServer.js';
 import { bundledStructures } from '../../structures/bundled/bundled.js';

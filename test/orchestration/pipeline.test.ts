@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { referencePython } from '../support/python.js';
 import { describeShared, sharedPath } from '../support/shared.js';
 import { parts, stamps, Workplace, type Ended } from './koine.js';
-import type { RunSummary } from '../../activities/documents.js';
+import type { RunSummary } from '../../activities/run/documents.js';
 
 const execute = promisify(execFile);
 const families = ['chgnet-0.3.0', 'sevennet-0-11jul2024', 'tensornet-matpes-pbe', 'nequix-mp-1'];

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { matrix, takeRows, type Matrix } from '../../../latent/matrix.js';
-import { normalFrom, seededRandom } from '../../../latent/random.js';
+import { matrix, takeRows, type Matrix } from '../../../latent/base/matrix.js';
+import { normalFrom, seededRandom } from '../../../latent/base/random.js';
 import { comparePair, type CalibratedValue } from '../../../latent/similarity/comparePair.js';
 import { isDirected, similarityMetrics } from '../../../latent/similarity/metrics.js';
-import { nearestNeighbours } from '../../../latent/similarity/neighbours.js';
+import { nearestNeighbours } from '../../../latent/neighbours/neighbours.js';
 import { randomRotation } from '../randomRows.js';
 import { clouds, fixture } from './fixtures/readFixture.js';
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { matrix, takeRows, type Matrix } from '../../../latent/matrix.js';
-import { normalFrom, seededRandom, shuffle } from '../../../latent/random.js';
+import { matrix, takeRows, type Matrix } from '../../../latent/base/matrix.js';
+import { normalFrom, seededRandom, shuffle } from '../../../latent/base/random.js';
 import { cknna, cknnaInfluence, cknnaOf, maskedKernel, sharedKernel } from '../../../latent/similarity/cknna.js';
 import {
   DistanceCorrelations,
@@ -20,7 +20,7 @@ import {
 } from '../../../latent/similarity/informationImbalance.js';
 import { lfre } from '../../../latent/similarity/lfre.js';
 import { permutedOverlap } from '../../../latent/similarity/mutualNeighbours.js';
-import { nearestNeighbours } from '../../../latent/similarity/neighbours.js';
+import { nearestNeighbours } from '../../../latent/neighbours/neighbours.js';
 import { randomRotation } from '../randomRows.js';
 
 type Cloud = Matrix<Float64Array>;

@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { matrix } from '../../../latent/matrix.js';
-import { normalFrom, seededRandom } from '../../../latent/random.js';
+import { matrix } from '../../../latent/base/matrix.js';
+import { normalFrom, seededRandom } from '../../../latent/base/random.js';
 import { neighbourOverlaps, permutedOverlap } from '../../../latent/similarity/mutualNeighbours.js';
 import {
   hubness,
   nearestNeighbours,
   nearestNeighboursByMeasure,
   neighbourMeasures,
-} from '../../../latent/similarity/neighbours.js';
+} from '../../../latent/neighbours/neighbours.js';
 import { clouds, fixture } from './fixtures/readFixture.js';
 
 describe('neighbours against scikit-learn (fixtures/similarity.py)', () => {

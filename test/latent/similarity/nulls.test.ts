@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { RowResamples, combineDraws, quantile } from '../../../latent/similarity/bootstrap.js';
-import { calibrate, permutations } from '../../../latent/similarity/nulls.js';
+import { RowResamples, combineDraws, quantile } from '../../../latent/statistics/bootstrap.js';
+import { calibrate, permutations } from '../../../latent/statistics/nulls.js';
 import { fixture } from './fixtures/readFixture.js';
 
 describe('calibration', () => {

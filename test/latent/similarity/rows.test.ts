@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { compareCodePoints } from '../../../latent/atomId.js';
-import { selectRows, type RowCandidates } from '../../../latent/similarity/rows.js';
+import { compareCodePoints } from '../../../latent/base/atomId.js';
+import { selectRows, type RowCandidates } from '../../../latent/samples/rows.js';
 import { fixture } from './fixtures/readFixture.js';
 
 const candidates: RowCandidates[] = fixture.structures.map(([materialId, representatives]) => ({

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { rankRows } from '../../../latent/similarity/rows.js';
-import { disjointRows } from '../../../latent/transport/disjointRows.js';
+import { rankRows } from '../../../latent/samples/rows.js';
+import { disjointRows } from '../../../latent/samples/disjointRows.js';
 
 /** Candidate atoms of some structures in order of place, with elements. */
 function candidates(

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { matrix } from '../../../latent/matrix.js';
-import { cosinesToAnchors } from '../../../latent/project.js';
-import { normalFrom, seededRandom } from '../../../latent/random.js';
+import { matrix } from '../../../latent/base/matrix.js';
+import { cosinesToAnchors } from '../../../latent/basis/project.js';
+import { normalFrom, seededRandom } from '../../../latent/base/random.js';
 import { elementBounds, oneHotCoordinates } from '../../../latent/transport/elementBounds.js';
 
 const anchors = Int32Array.of(1, 8, 8, 26, 1, 8);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { matrix, type Matrix } from '../../../latent/matrix.js';
-import { normalFrom, seededRandom } from '../../../latent/random.js';
+import { matrix, type Matrix } from '../../../latent/base/matrix.js';
+import { normalFrom, seededRandom } from '../../../latent/base/random.js';
 import { DenseCost, euclideanCost, EuclideanCost, type CostSource } from '../../../latent/transport/cost.js';
 import { exactTransport, type ExactPlan } from '../../../latent/transport/exact.js';
 import { clouds, fixture } from './fixtures/readFixture.js';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { matrix, type Matrix } from '../../../latent/matrix.js';
-import { normalFrom, seededRandom } from '../../../latent/random.js';
+import { matrix, type Matrix } from '../../../latent/base/matrix.js';
+import { normalFrom, seededRandom } from '../../../latent/base/random.js';
 import { euclideanCost } from '../../../latent/transport/cost.js';
 import { exactTransport } from '../../../latent/transport/exact.js';
 import { multiscaleTransport, type MultiscalePlan } from '../../../latent/transport/multiscale.js';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { matrix } from '../../../latent/matrix.js';
+import { matrix } from '../../../latent/base/matrix.js';
 import { solvePair } from '../../../latent/transport/solvePair.js';
 import {
   alignmentRatio,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { matrix } from '../../../latent/matrix.js';
-import { normalFrom, seededRandom } from '../../../latent/random.js';
+import { matrix } from '../../../latent/base/matrix.js';
+import { normalFrom, seededRandom } from '../../../latent/base/random.js';
 import { euclideanCost, type CostSource } from '../../../latent/transport/cost.js';
 import { Relaxation } from '../../../latent/transport/relaxation.js';
 import { Scaling } from '../../../latent/transport/scaling.js';

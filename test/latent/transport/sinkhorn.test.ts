@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { matrix } from '../../../latent/matrix.js';
-import { normalFrom, seededRandom } from '../../../latent/random.js';
+import { matrix } from '../../../latent/base/matrix.js';
+import { normalFrom, seededRandom } from '../../../latent/base/random.js';
 import { DenseCost, euclideanCost } from '../../../latent/transport/cost.js';
 import { exactTransport } from '../../../latent/transport/exact.js';
-import { median } from '../../../latent/transport/median.js';
+import { median } from '../../../latent/statistics/median.js';
 import { sinkhorn, sinkhornDivergence } from '../../../latent/transport/sinkhorn.js';
 import { clouds, fixture, variants } from './fixtures/readFixture.js';
 

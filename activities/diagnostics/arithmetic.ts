@@ -1,0 +1,163 @@
+import type { AnalogiesRow } from '../../datasets/tables/analogies.js';
+import type { ArithmeticRow } from '../../datasets/tables/arithmetic.js';
+import type { SpaceSums } from '../../latent/diagnostics/evaluate.js';
+import type { Substitution } from '../../latent/diagnostics/substitutions.js';
+import { elementSymbol } from '../../structures/elements.js';
+import { modelItem, pairCount, pairItem, paramsOf, type Diagnostic, type DiagnosticTask } from './diagnostic.js';
+import { indexParameters, type DiagnosticIndex, type DiagnosticIndices } from './diagnosticIndex.js';
+import type { PlanDocument } from '../run/documents.js';
+import { POOLED_SPACES, type PooledModel, type Pools } from './pool.js';
+import type { Runs } from '../run/runs.js';
+
+/** Whether replacing an element is an addition within each model: tables `arithmetic` and `analogies`. */
+export function analogiesDiagnostic(runs: Runs, indices: DiagnosticIndices, pools: Pools): Diagnostic {
+  return {
+    stage: 'analogies',
+    version: 1,
+    items: ({ spec, models }) => (spec.diagnostics.arithmetic.enabled ? models.length : 0),
+    item: (task) =>
+      modelItem(runs, task, arithmeticParams(task.plan), async (model) => {
+        const { run, plan, basis, work } = task;
+        const { seed, bootstrap: replicates } = plan.spec.diagnostics;
+        const index = await indices.of(run, plan, work);
+        const pool = await pools.of(run, plan, basis, model, work);
+        const found = await runs.deps.compute.call(
+          'arithmetic',
+          {
+            spaces: POOLED_SPACES.map((space) => ({ space, sums: spaceSums(pool, space) })),
+            compositions: compositionsOf(index, pool),
+            pairs: substitutionsOf(index, pool),
+            replicates,
+            seed,
+          },
+          { signal: work.signal },
+        );
+        const candidates = Math.max(0, pool.structures.length - 1);
+        const arithmetic = found.figures.map(({ interval, ...figure }): ArithmeticRow => ({
+          model_a: model,
+          model_b: model,
+          ...figure,
+          ...interval,
+          candidates,
+          seed,
+        }));
+        const analogies = found.analogies.map(({ pair, ...figures }): AnalogiesRow => {
+          const [source, target] = [pair.source, pair.target].map((at) => index.structures[pool.structures[at]]);
+          return {
+            model,
+            analogy: describe(source.formula, pair, target.formula),
+            source_material_id: source.materialId,
+            target_material_id: target.materialId,
+            from_element: pair.fromElement,
+            to_element: pair.toElement,
+            share: pair.share,
+            space_group: source.spaceGroup,
+            ...figures,
+            candidates,
+          };
+        });
+        return { arithmetic, analogies };
+      }),
+  };
+}
+
+/** Offsets of one model applied in another, both ways: table `arithmetic`. */
+export function arithmeticDiagnostic(runs: Runs, indices: DiagnosticIndices, pools: Pools): Diagnostic {
+  return {
+    stage: 'arithmetic',
+    version: 1,
+    items: (plan) => (plan.spec.diagnostics.arithmetic.enabled ? pairCount(plan) : 0),
+    item: (task: DiagnosticTask) =>
+      pairItem(runs, task, arithmeticParams(task.plan), async (a, b) => {
+        const { run, plan, basis, work } = task;
+        const { seed, bootstrap: replicates } = plan.spec.diagnostics;
+        const index = await indices.of(run, plan, work);
+        const both = [await pools.of(run, plan, basis, a, work), await pools.of(run, plan, basis, b, work)] as const;
+        const rows: ArithmeticRow[] = [];
+        for (const [from, to] of [both, [both[1], both[0]]]) {
+          const found = await runs.deps.compute.call(
+            'transferOffsets',
+            {
+              from: { sums: spaceSums(from, 'coordinates'), compositions: compositionsOf(index, from) },
+              to: { sums: spaceSums(to, 'coordinates'), compositions: compositionsOf(index, to) },
+              pairs: index.substitutions.flatMap((pair) => {
+                const [inFrom, inTo] = [numbered(pair, from), numbered(pair, to)];
+                return inFrom && inTo ? [{ inFrom, inTo }] : [];
+              }),
+              replicates,
+              seed,
+            },
+            { signal: work.signal },
+          );
+          for (const { interval, ...figure } of found)
+            rows.push({
+              model_a: from.model,
+              model_b: to.model,
+              space: 'coordinates',
+              predictor: 'offset',
+              ...figure,
+              ...interval,
+              candidates: Math.max(0, to.structures.length - 1),
+              seed,
+            });
+        }
+        return { arithmetic: rows };
+      }),
+  };
+}
+
+function arithmeticParams(plan: PlanDocument): string {
+  return paramsOf({ ...indexParameters(plan), replicates: plan.spec.diagnostics.bootstrap });
+}
+
+/** What arithmetic needs of one space of a model; structures numbered as the model has them. */
+function spaceSums(pool: PooledModel, space: (typeof POOLED_SPACES)[number]): SpaceSums {
+  const { structure, element, count } = pool.shares;
+  return {
+    means: pool.means[space],
+    elements: pool.elements,
+    counts: pool.elementCounts,
+    sums: pool.elementSums[space],
+    shares: {
+      structure: structure.map((position) => pool.at.get(position)!),
+      element,
+      count,
+      sums: pool.shareSums[space],
+    },
+  };
+}
+
+/** Shares of the elements of every structure a model has. */
+export function compositionsOf(index: DiagnosticIndex, pool: PooledModel): Map<number, number>[] {
+  return Array.from(pool.structures, (position) => {
+    const { atomicNumbers } = index.structures[position];
+    const shares = new Map<number, number>();
+    for (const element of atomicNumbers) shares.set(element, (shares.get(element) ?? 0) + 1 / atomicNumbers.length);
+    return shares;
+  });
+}
+
+/** The substitutions among the structures a model has. */
+function substitutionsOf(index: DiagnosticIndex, pool: PooledModel): Substitution[] {
+  return index.substitutions.flatMap((pair) => numbered(pair, pool) ?? []);
+}
+
+function numbered(pair: Substitution, pool: PooledModel): Substitution | undefined {
+  const [source, target] = [pool.at.get(pair.source), pool.at.get(pair.target)];
+  return source === undefined || target === undefined ? undefined : { ...pair, source, target };
+}
+
+/** `NaCl + 1/2 (K - Na) -> KCl` */
+function describe(source: string, { share, fromElement, toElement }: Substitution, target: string): string {
+  return `${source} + ${fraction(share)} (${elementSymbol(toElement)} - ${elementSymbol(fromElement)}) -> ${target}`;
+}
+
+/** A share of atoms in lowest terms. */
+function fraction(share: number): string {
+  for (let denominator = 1; denominator <= 1000; denominator++) {
+    const numerator = Math.round(share * denominator);
+    if (Math.abs(numerator / denominator - share) < 1e-9)
+      return denominator === 1 ? String(numerator) : `${numerator}/${denominator}`;
+  }
+  return share.toFixed(4);
+}

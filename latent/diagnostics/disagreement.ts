@@ -1,0 +1,68 @@
+import { columnMeans, type Matrix } from '../base/matrix.js';
+
+/** Mean and standard deviation of every coordinate of a model: what makes coordinates of different models comparable. */
+export interface ColumnScale {
+  /** [K] */
+  mean: Float64Array;
+  /** [K], 1 for a constant column */
+  deviation: Float64Array;
+}
+
+/** Deviations below this share of their root mean square are rounding of float32; such a column says nothing. */
+const CONSTANT = 1e-6;
+
+/** The scale of the columns of x [n, K]. @throws RangeError without rows */
+export function columnScale(x: Matrix): ColumnScale {
+  if (x.rows === 0) throw new RangeError('latent/disagreement: there are no rows to take a scale from');
+  const mean = columnMeans(x);
+  const deviation = new Float64Array(x.columns);
+  for (let row = 0, at = 0; row < x.rows; row++)
+    for (let c = 0; c < x.columns; c++, at++) deviation[c] += (x.data[at] - mean[c]) ** 2;
+  const floor = CONSTANT * Math.sqrt(deviation.reduce((sum, value) => sum + value, 0) / x.columns / x.rows);
+  for (let c = 0; c < x.columns; c++) {
+    const value = Math.sqrt(deviation[c] / x.rows);
+    deviation[c] = value > floor ? value : 1;
+  }
+  return { mean, deviation };
+}
+
+/** One model's coordinates of some atoms, and which lineage it is of. */
+export interface Opinion extends ColumnScale {
+  /** [n, K] */
+  coordinates: Matrix;
+  /** Models of a lineage share one vote. */
+  lineage: string;
+}
+
+/**
+ * Disagreement of models on every row (METHOD.md 8): coordinates standardised by each model's own scale, averaged within a lineage; then the
+ * variance over lineages (divisor lineages - 1), mean over anchors. About 1 where models are unrelated, 0 where they agree. Without
+ * standardising, the variance follows the models' offsets and is worse than useless as a score.
+ * @param opinions of the same rows, in the same order
+ * @returns [n]; undefined below two lineages
+ */
+export function disagreement(opinions: readonly Opinion[]): Float64Array | undefined {
+  const lineages = [...new Set(opinions.map(({ lineage }) => lineage))];
+  if (lineages.length < 2) return undefined;
+  const { rows, columns } = opinions[0].coordinates;
+  const votes = lineages.map((name) => {
+    const members = opinions.filter(({ lineage }) => lineage === name);
+    const vote = new Float64Array(rows * columns);
+    for (const { coordinates, mean, deviation } of members)
+      for (let at = 0; at < vote.length; at++) {
+        const c = at % columns;
+        vote[at] += (coordinates.data[at] - mean[c]) / deviation[c] / members.length;
+      }
+    return vote;
+  });
+  const scores = new Float64Array(rows);
+  for (let at = 0; at < rows * columns; at++) {
+    let sum = 0;
+    let squares = 0;
+    for (const vote of votes) sum += vote[at];
+    const mean = sum / votes.length;
+    for (const vote of votes) squares += (vote[at] - mean) ** 2;
+    scores[Math.floor(at / columns)] += squares / (votes.length - 1) / columns;
+  }
+  return scores;
+}
