@@ -1,61 +1,91 @@
 import { addTally, emptyTally } from '../config/tally.js';
-import { basisStage } from './basis/basis.js';
-import { embedStage } from './embed/embed.js';
+import { basisStage, nominateStage, summariseStage } from './basis/basis.js';
+import { statisticsStage } from './basis/statistics.js';
 import { diagnosticStages } from './diagnostics/diagnostics.js';
-import type { RangeTask, Tally } from './run/documents.js';
+import { scoredStage } from './diagnostics/scored.js';
+import { embeddedStage } from './embed/embedded.js';
+import { embedStage } from './embed/embed.js';
 import { asFailure } from './engine/failures.js';
 import { withHeartbeat, type Work } from './engine/heartbeat.js';
-import { planStage } from './plan/plan.js';
-import { projectStage } from './project/project.js';
-import { publishStage } from './publish/publish.js';
-import { Runs, type ActivityDependencies } from './run/runs.js';
-import { Samples } from './pairs/samples.js';
+import { gatherStage } from './pairs/gather.js';
+import { selectStage } from './pairs/select.js';
 import { similarityStage } from './pairs/similarity.js';
-import { snapshotStage } from './snapshot/snapshot.js';
-import { statisticsStage } from './basis/statistics.js';
 import { transportStage } from './pairs/transport.js';
+import { planStage } from './plan/plan.js';
+import { anchorVectorsStage } from './project/anchorVectors.js';
+import { projectStage } from './project/project.js';
+import { projectedStage } from './project/projected.js';
+import { publishStage } from './publish/publish.js';
+import { runRecordStage } from './publish/runRecord.js';
+import type { FanOutStage, ItemTask, RangeTask, Tally } from './run/documents.js';
+import { itemRunner, type StageRunner } from './run/itemStage.js';
+import { RunMemory, type ActivityDependencies } from './run/openRun.js';
+import { mergeStage } from './snapshot/merging.js';
+import { placeStage } from './snapshot/placing.js';
+import { readStage } from './snapshot/reading.js';
+import { scanStage } from './snapshot/scanning.js';
+import { snapshotStage } from './snapshot/snapshot.js';
+import { mapWindow, REQUESTS_AT_ONCE } from '../datasets/store/window.js';
 
 export type * from './run/documents.js';
-
-/** Receipts looked up at the same time: hides the latency of S3. */
-const LOOKUPS_AT_ONCE = 16;
 
 /** A stage's function as an activity: the engine supplies the work (signal, cursor, heartbeat). */
 type Activity<F> = F extends (...args: [...infer A, Work]) => Promise<infer R> ? (...args: A) => Promise<R> : never;
 type AsActivities<Stage> = { [Name in keyof Stage]: Activity<Stage[Name]> };
 
+/** Every stage that has items. */
+function stageRunners(memory: RunMemory): { [S in FanOutStage]: StageRunner<S> } {
+  return {
+    scan: itemRunner(memory, scanStage),
+    read: readStage(memory),
+    merge: itemRunner(memory, mergeStage),
+    place: itemRunner(memory, placeStage),
+    embed: itemRunner(memory, embedStage),
+    embedded: itemRunner(memory, embeddedStage),
+    statistics: itemRunner(memory, statisticsStage),
+    summarise: itemRunner(memory, summariseStage),
+    nominate: itemRunner(memory, nominateStage),
+    project: itemRunner(memory, projectStage),
+    projected: itemRunner(memory, projectedStage),
+    select: itemRunner(memory, selectStage),
+    gather: itemRunner(memory, gatherStage),
+    similarity: itemRunner(memory, similarityStage),
+    transport: itemRunner(memory, transportStage),
+    ...diagnosticStages(memory),
+    scored: itemRunner(memory, scoredStage),
+  };
+}
+
 /** All stages over one memory of documents: plain functions that need no engine. */
 export function createStages(dependencies: ActivityDependencies) {
-  const runs = new Runs(dependencies);
-  const samples = new Samples(runs);
-  const stages = {
-    ...snapshotStage(runs),
-    ...planStage(runs),
-    ...embedStage(runs),
-    ...statisticsStage(runs),
-    ...basisStage(runs),
-    ...projectStage(runs),
-    ...similarityStage(runs, samples),
-    ...transportStage(runs, samples),
-    ...diagnosticStages(runs),
-    ...publishStage(runs),
+  const memory = new RunMemory(dependencies);
+  const runners = stageRunners(memory);
+  const items = Object.fromEntries(Object.entries(runners).map(([stage, { run }]) => [stage, run])) as {
+    [S in FanOutStage]: (task: ItemTask<S>, work: Work) => Promise<Tally>;
   };
   return {
-    ...stages,
+    ...items,
+    ...snapshotStage(memory),
+    ...planStage(memory),
+    ...basisStage(memory),
+    ...anchorVectorsStage(memory),
+    ...publishStage(memory),
+    ...runRecordStage(memory),
 
-    /** Looks up all items of a range: what is there already, and which items are still to do. */
-    async reuse({ stage, start, end, ...task }: RangeTask, work: Work): Promise<{ tally: Tally; missing: number[] }> {
-      const lookup = { ...work, lookupOnly: true };
+    /** Looks up all items of a range, many at once: what is there already, and which items are still to do. */
+    async reuse({ input, start, end }: RangeTask, work: Work): Promise<{ tally: Tally; missing: number[] }> {
+      const { reuse } = runners[input.stage] as StageRunner<FanOutStage>;
       const tally = emptyTally();
       const missing: number[] = [];
-      for (let from = start; from < end; from += LOOKUPS_AT_ONCE) {
-        const items = Array.from({ length: Math.min(LOOKUPS_AT_ONCE, end - from) }, (_, i) => from + i);
-        const found = await Promise.all(items.map((item) => stages[stage]({ ...task, item }, lookup)));
-        found.forEach((one, i) => {
-          if (one.done === 0) missing.push(items[i]);
-          addTally(tally, one);
-        });
-        work.beat({ item: from });
+      const items = Array.from({ length: end - start }, (_, i) => start + i);
+      const lookUp = async (item: number) => {
+        const found = await reuse({ ...input, item } as ItemTask, work);
+        work.beat({ item });
+        return { item, found };
+      };
+      for (const { item, found } of await mapWindow(items, REQUESTS_AT_ONCE, lookUp, work.signal)) {
+        if (found) addTally(tally, found);
+        else missing.push(item);
       }
       return { tally, missing };
     },

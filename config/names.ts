@@ -20,8 +20,8 @@ export function taskQueue(role: QueueRole, suffix = ''): string {
 }
 
 /**
- * Diagnostics of a run, in order: each fans out over models, pairs, shards, or models times shards. `pool` gathers, once a model,
- * what the others look at.
+ * Diagnostics of a run, in order: each fans out over models, pairs, shards, or models times shards. `pool` puts together, once a
+ * model, what the others look at.
  */
 export const DIAGNOSTIC_STAGES = [
   'pool',
@@ -41,12 +41,19 @@ export type DiagnosticStage = (typeof DIAGNOSTIC_STAGES)[number];
 
 /** What the items of each fan-out are, one of them. */
 export const STAGE_ITEMS = {
+  scan: 'large file',
   read: 'source unit',
+  merge: 'page',
+  place: 'page',
   embed: 'shard',
-  statistics: 'shard group',
+  embedded: 'page',
+  statistics: 'page',
   summarise: 'shard',
   nominate: 'shard',
   project: 'shard',
+  projected: 'page',
+  select: 'page',
+  gather: 'page',
   similarity: 'pair',
   transport: 'pair',
   pool: 'model',
@@ -60,6 +67,7 @@ export const STAGE_ITEMS = {
   arithmetic: 'pair',
   stitching: 'pair',
   drift: 'pair',
+  scored: 'page',
 } as const satisfies Record<DiagnosticStage, string> & Record<string, string>;
 /** A stage that runs one activity for each of its items. */
 export type FanOutStage = keyof typeof STAGE_ITEMS;
@@ -100,5 +108,9 @@ export const EXIT = { done: 0, failed: 1, usage: 2, quarantineLimit: 3, cancelle
 export const SHARDS_PER_RANGE = 500;
 /** Events after which a range continues as new: a worker that picks it up replays at most these and one window. */
 export const HISTORY_EVENT_BUDGET = 1_000;
-/** Partial statistics merged by one activity. */
-export const MERGE_FAN_IN = 64;
+/**
+ * Shards of a page on average: pages end where an id's hash says so, see `activities/snapshot/sharding.ts`. Whatever is per shard is listed
+ * a page at a time, so that no document and no loop grows with the database; 64 shards of the default size are some 16,000 structures, which one
+ * process merges in memory.
+ */
+export const SHARDS_PER_PAGE = 64;

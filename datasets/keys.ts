@@ -71,20 +71,24 @@ export const receipt = (stage: string, key: string) => `receipts/${segment(stage
  */
 export const intermediate = (stage: string, key: string, extension: string) =>
   `intermediate/${stage.split('/').map(segment).join('/')}/${key}.${segment(extension)}`;
-/** A JSON document that activities pass on by key: the request of a run, its plan, a pass of fitting a basis. */
-export const document = (kind: 'requests' | 'plans' | 'passes', digest: string) => intermediate(kind, digest, 'json');
-/** The source units of a request, and which files one of them held when it was read. @param request digest */
-export const sourceUnits = (request: string) => intermediate('sources', request, 'json');
-/** Which reading (a key of receipts of stage `read`) unit `unit` of a request gave. */
-export const unitReading = (request: string, unit: number) => intermediate(`sources/${request}`, `${unit}`, 'json');
+/** JSON documents that activities pass on by key: what a run asks for, its plan, listings and parts of sources, how they merge, passes of fitting a basis. */
+export type DocumentKind = 'requests' | 'plans' | 'listings' | 'units' | 'parts' | 'merges' | 'seals' | 'passes';
+/** A document by the digest of its content. */
+export const document = (kind: DocumentKind, digest: string) => intermediate(kind, digest, 'json');
 /** A page of an OPTIMADE server as it was fetched. */
 export const optimadePage = (sha256: string) => intermediate('optimade', sha256, 'json');
 /** The crystals that come with koine, as a run read them. */
 export const bundledCrystals = (sha256: string) => intermediate('bundled', sha256, 'extxyz');
-/** A sorted chunk of the structures of a reading; its index holds the light columns. */
-export const readChunk = (reading: string, chunk: number) => intermediate(`read/${reading}`, `${chunk}`, 'parquet');
-/** The light columns of a chunk: ids, hashes, content digests, atom counts. */
-export const readChunkIndex = (reading: string, chunk: number) => intermediate(`read/${reading}`, `${chunk}`, 'json');
+/** A sorted run of structures that reading left, in blocks, by its sha256. */
+export const chunk = (sha256: string) => intermediate('chunks', sha256, 'bin');
+/** Where the blocks of a chunk begin and with which ids, by its sha256. */
+export const chunkIndex = (sha256: string) => intermediate('chunks', sha256, 'json');
+/** A shard that merging made, before its snapshot has a name, by its sha256. */
+export const mergedShard = (sha256: string) => intermediate('shards', sha256, 'parquet');
+/** What pairs and diagnostics may look at of one page, by its sha256. */
+export const selection = (sha256: string) => intermediate('select', sha256, 'bin');
+/** Vectors of a model at what was selected of one page, by their sha256. */
+export const gathered = (sha256: string) => intermediate('gather', sha256, 'bin');
 /** Encoded partial or merged moments, by their sha256. */
 export const moments = (sha256: string) => intermediate('moments', sha256, 'bin');
 /** Numbers by material id that a run was given, by their sha256. */
@@ -93,9 +97,6 @@ export const labels = (sha256: string) => intermediate('labels', sha256, 'json')
 export const pooledModel = (sha256: string) => intermediate('pool', sha256, 'bin');
 /** Encoded intermediates of fitting a basis (projection, leaves, centres, nominations), by their sha256. */
 export const basisWork = (sha256: string) => intermediate('basis', sha256, 'bin');
-
-/** Vectors of one model's atoms that pairs can ask for, float32 [rows, dim] little-endian, by their sha256. */
-export const gatheredVectors = (sha256: string) => intermediate('vectors', sha256, 'bin');
 /** What similarity works out of one model's vectors for all its pairs, by its sha256. */
 export const preparedCloud = (sha256: string) => intermediate('clouds', sha256, 'bin');
 /** Atoms that a spec lists, a line each, by the sha256 of the lines. */
@@ -103,11 +104,9 @@ export const listedRows = (sha256: string) => intermediate('rows', sha256, 'txt'
 
 /** Totals of a snapshot; written last, so that whoever sees it sees the whole snapshot. */
 export const snapshotDocument = (snapshot: string) => `snapshots/${shortId(snapshot)}/snapshot.json`;
-/** Entries of a thousand shards. */
-export const shardList = (snapshot: string, list: number) =>
-  `snapshots/${shortId(snapshot)}/shards/${String(list).padStart(5, '0')}.json`;
-/** What the sources of a snapshot held that is not in it. */
-export const snapshotRejections = (snapshot: string) => `snapshots/${shortId(snapshot)}/rejections.json`;
+/** Entries of the shards of a page. */
+export const shardPage = (snapshot: string, page: number) =>
+  `snapshots/${shortId(snapshot)}/shards/${String(page).padStart(5, '0')}.json`;
 /** Leaf of the shards of a snapshot. */
 export const structuresLeaf = (snapshot: string) => `snapshots/${shortId(snapshot)}/structures/`;
 /** One shard of a snapshot. */

@@ -53,6 +53,7 @@ export async function placePart(
   newKey: string,
   options: StoreOptions = {},
 ): Promise<PartEntry> {
+  if (newKey === part.key) return part;
   const there = await store.head(newKey, options);
   if (there?.bytes !== part.bytes) await store.copy(part.key, newKey, options);
   return { ...part, key: newKey };

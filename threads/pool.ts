@@ -19,14 +19,19 @@ export class ThreadTaskFailed extends Error {
 }
 
 /** Functions served by a thread entry (see `serve.ts`): one structured-clonable argument, one result. */
-export type TaskTable = Record<string, (argument: never) => unknown>;
+export type TaskTable = Record<string, (argument: never, ask: never) => unknown>;
 
 /** Options of one call into a pool. */
 export interface CallOptions {
   transfer?: TransferListItem[];
   /** Aborting a queued call removes it; aborting a running one terminates its thread, which is replaced. */
   signal?: AbortSignal;
+  /** Answers what the task asks while it runs (see `Ask` of serve.ts); what it throws is thrown in the task. */
+  answer?: (question: never) => unknown;
 }
+
+/** What a thread posts: the outcome of a call, or a question that has to be answered before it goes on. */
+type Message = Reply | { id: number; ask: number; question: unknown };
 
 interface Job {
   id: number;
@@ -37,6 +42,7 @@ interface Job {
   reject: (reason: Error) => void;
   signal: AbortSignal | undefined;
   onAbort: (() => void) | undefined;
+  answer: ((question: never) => unknown) | undefined;
 }
 
 interface Reply {
@@ -110,6 +116,7 @@ export class ThreadPool<Tasks extends TaskTable> {
         reject,
         signal,
         onAbort: undefined,
+        answer: options.answer,
       };
       if (signal) {
         job.onAbort = () => this.abort(job);
@@ -149,10 +156,15 @@ export class ThreadPool<Tasks extends TaskTable> {
   private start(): Worker {
     const worker = new Worker(this.entry, { workerData: this.workerData, execArgv: [] });
     this.started++;
-    worker.on('message', (reply: Reply) => {
+    worker.on('message', (message: Message) => {
       const job = this.running.get(worker);
       // The thread of an aborted call is ending, also where its answer was under way: it must get no other call.
-      if (job?.id !== reply.id || job.signal?.aborted) return;
+      if (job?.id !== message.id || job.signal?.aborted) return;
+      if ('ask' in message) {
+        void this.reply(worker, job, message.ask, message.question);
+        return;
+      }
+      const reply = message;
       this.running.delete(worker);
       this.release(worker);
       const { error } = reply;
@@ -173,6 +185,19 @@ export class ThreadPool<Tasks extends TaskTable> {
       if (!this.closed) this.dispatch();
     });
     return worker;
+  }
+
+  private async reply(worker: Worker, job: Job, ask: number, question: unknown): Promise<void> {
+    try {
+      if (!job.answer) throw new Error(`threads: nobody answers what '${job.task}' asks`);
+      const answer: unknown = await job.answer(question as never);
+      // A view of part of a larger buffer is copied, a buffer of its own is handed over.
+      const own = answer instanceof Uint8Array && answer.byteLength === answer.buffer.byteLength ? [answer.buffer] : [];
+      worker.postMessage({ ask, answer }, own as TransferListItem[]);
+    } catch (error) {
+      const { message, name } = error instanceof Error ? error : new Error(String(error));
+      worker.postMessage({ ask, error: { message, name } });
+    }
   }
 
   private whyEnded({ task, signal }: Job, code: number, fault: Error | undefined): Error {

@@ -7,8 +7,6 @@ export interface Work {
   signal: AbortSignal;
   /** Position to resume from, if this is a retry of an attempt that had reached one. Only a hint: parts are the truth. */
   cursor: unknown;
-  /** Only look up what is there: a stage that would have to compute says that nothing was done. */
-  lookupOnly: boolean;
   /** Records a position. */
   beat(cursor: unknown): void;
 }
@@ -24,7 +22,6 @@ export async function withHeartbeat<T>(work: (work: Work) => Promise<T>): Promis
   try {
     return await work({
       signal,
-      lookupOnly: false,
       cursor,
       beat(next) {
         cursor = next;

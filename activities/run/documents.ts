@@ -4,6 +4,7 @@ import { emptyTally, type Tally } from '../../config/tally.js';
 import type { ModelIdentity } from '../../datasets/claim.js';
 import type { SimilarityHeadline } from '../../datasets/headline.js';
 import type { PartEntry } from '../../datasets/manifest.js';
+import type { FilePart } from '../../structures/parts/filePart.js';
 import type { QuarantineRow } from '../../datasets/tables/quarantine.js';
 
 // What activities pass to each other through the object store: small JSON documents, addressed by digest. Workflows carry
@@ -14,21 +15,59 @@ export type StageName = FanOutStage | 'snapshot' | 'plan' | 'basis' | 'publish';
 
 export type { FanOutStage, Tally };
 
-/** Points at the store of a run and at the document that says what to do there. */
-export interface RunRef {
+/** A run before it is planned: its store, and the key of its {@link RequestDocument}. */
+export interface RequestRef {
   /** URL of the object store. */
   output: string;
-  /** Key of a {@link RequestDocument} (before planning) or a {@link PlanDocument}. */
-  document: string;
+  request: string;
 }
 
-/** One item of a fan-out: a shard, a source unit, a group of partial statistics or a pair. */
-export interface ItemTask {
-  run: RunRef;
-  model: string | null;
-  item: number;
-  /** What the items of one fan-out share: an object key, a level, a basis. */
-  argument: string;
+/** A run that is planned: its store, and the key of its {@link PlanDocument}. */
+export interface PlanRef {
+  /** URL of the object store. */
+  output: string;
+  plan: string;
+}
+
+/** What the items of one fan-out share, by stage: ids and object keys only. */
+interface StageInputs {
+  scan: { run: RequestRef; listing: string };
+  read: { run: RequestRef; listing: string };
+  merge: { run: RequestRef; merge: string };
+  place: { run: RequestRef; seal: string };
+  embed: OfModel;
+  embedded: OfModel;
+  statistics: OfModel;
+  summarise: OfModel & { pass: string };
+  nominate: OfModel & { pass: string };
+  project: OfModel & InBasis;
+  projected: OfModel & InBasis;
+  select: { run: PlanRef };
+  gather: OfModel & InBasis;
+  similarity: InBasis;
+  transport: InBasis;
+  scored: InBasis;
+}
+interface OfModel {
+  run: PlanRef;
+  model: string;
+}
+interface InBasis {
+  run: PlanRef;
+  basis: string;
+}
+
+/** What starts a fan-out of stage `S`. */
+export type StageInput<S extends FanOutStage = FanOutStage> = {
+  [Stage in S]: { stage: Stage } & (Stage extends DiagnosticStage ? InBasis : StageInputs[Exclude<Stage, DiagnosticStage>]);
+}[S];
+
+/** One item of a fan-out of stage `S`: a shard, a page, a source unit, a model or a pair, by its number. */
+export type ItemTask<S extends FanOutStage = FanOutStage> = StageInput<S> & { item: number };
+
+/** The model whose fan-out this is, if it is one model's. */
+export function modelOf(input: StageInput): string | null {
+  return 'model' in input ? input.model : null;
 }
 
 /** The spec with all defaults and absolute paths, as the client checked it. */
@@ -39,21 +78,76 @@ export interface RequestDocument {
 }
 
 /** Consecutive items of a fan-out, [start, end). */
-export interface RangeTask extends Omit<ItemTask, 'item'> {
-  stage: FanOutStage;
+export interface RangeTask {
+  input: StageInput;
   start: number;
   end: number;
 }
 
-/** A group of source files that one activity reads. */
-export interface SourceUnit {
-  /** Index into `spec.source`. */
-  source: number;
-  /** Files in order: a local path, an object URL, or (OPTIMADE pages) an object of the run's own store. */
-  files: { name: string; location: string }[];
+/** A file of the sources as it was listed. */
+export interface ListedFile {
+  /** As it appears in `source` of its structures. */
+  name: string;
+  /** A local path, an object URL, or (pages of a server) an object of the run's own store. */
+  location: string;
+  bytes: number;
+  /** Changes whenever the bytes do, where the place promises that (ETag of S3, digest of a kept page); null for local files. */
+  version: string | null;
 }
 
-/** Totals of a snapshot of some sources. */
+/** What one activity reads: files, or some records of one large file. */
+export interface SourceUnit {
+  /** Index into `spec.source`: of structures with one id those of an earlier source win. */
+  source: number;
+  files: ListedFile[];
+  /** The records of the one file that are meant; null for all. */
+  part: FilePart | null;
+}
+
+/** The files of a request: units that are known, and large files that have to be scanned for their parts first. */
+export interface SourceListing {
+  large: { source: number; file: ListedFile }[];
+  /** Keys of lists of units, {@link UNITS_PER_LIST} each. */
+  lists: string[];
+  units: number;
+}
+
+/** A sorted run of structures that reading left, see `snapshot/chunk.ts`. */
+export interface ChunkRef {
+  key: string;
+  /** Key of its index. */
+  index: string;
+}
+
+/** How chunks become pages: borders are ids at which every snapshot of these structures ends a page. */
+export interface MergePlan {
+  chunks: (ChunkRef & { source: number })[];
+  /** Page p holds the ids in (borders[p - 1], borders[p]]; the last page the rest. */
+  borders: string[];
+  /** Structures that reading refused, and identical repetitions that it dropped. */
+  rejected: number;
+  duplicates: number;
+  /** Sum of the digests of the rows that reading refused: see `snapshot/rejections.ts`. */
+  rejections: string;
+  /** Keys of the receipts of reading that refused some. */
+  readings: string[];
+}
+
+/** Consecutive shards of a snapshot. */
+export interface PageEntry {
+  /** Number of its first shard. */
+  start: number;
+  shards: number;
+  structures: number;
+  atoms: number;
+  /** First and last material id, in code-point order. */
+  first: string;
+  last: string;
+  /** Digest of the content of its shards. */
+  digest: string;
+}
+
+/** Totals and pages of a snapshot of some sources. */
 export interface SnapshotDocument {
   snapshot: string;
   shards: number;
@@ -63,6 +157,15 @@ export interface SnapshotDocument {
   quarantined: number;
   /** Identical repetitions of a structure under one id, dropped. */
   duplicates: number;
+  pages: PageEntry[];
+}
+
+/** A snapshot that is merged but not yet in its place. */
+export interface SealDocument extends SnapshotDocument {
+  /** Key of the receipt of merging each page. */
+  merged: string[];
+  /** As in {@link MergePlan}. */
+  readings: string[];
 }
 
 /** One shard of a snapshot. */
@@ -111,26 +214,13 @@ export interface BasisPass {
   anchors: ({ materialId: string; atomIndex: number } | null)[];
 }
 
-/** Everything one model has in a snapshot and basis, once all its shards are done. */
-export interface ModelParts {
-  model: string;
-  embeddings: PartEntry[];
-  coordinates: PartEntry[];
-  structure_vectors: PartEntry[];
-  anchor_vectors: PartEntry;
-  structures: number;
-  atoms: number;
-  quarantine: QuarantineRow[];
-  /** Digest of the embedding and coordinate parts in shard order: what pairs depend on. */
-  digest: string;
-}
-
 /** What the workflow needs of a plan: counts and ids. */
 export interface PlanSummary {
   /** Key of the {@link PlanDocument}. */
   document: string;
   models: string[];
   shards: number;
+  pages: number;
   pairs: number;
   anchors: number;
   referenceModel: string;
