@@ -8,14 +8,15 @@ import {
 } from '@temporalio/workflow';
 import type {
   Activities,
+  PlanRef,
   PlanSummary,
+  RequestRef,
   RunFailure,
-  RunRef,
   RunSummary,
-  SnapshotDocument,
+  SealedSnapshot,
   Tally,
 } from '../activities/index.js';
-import { FAILURES, MERGE_FAN_IN, taskQueue } from '../config/names.js';
+import { FAILURES, taskQueue } from '../config/names.js';
 import { forBookkeeping, forComputation } from './policies.js';
 import { addTally, emptyTally } from '../config/tally.js';
 import { RunStages } from './runStages.js';
@@ -54,33 +55,40 @@ export async function alignDatabase(input: AlignInput): Promise<RunSummary> {
   const compute = taskQueue('compute', input.queueSuffix);
   const quick = proxyActivities<Activities>({ ...forBookkeeping, taskQueue: compute });
   const heavy = proxyActivities<Activities>({ ...forComputation, taskQueue: compute });
-  const request: RunRef = { output: input.output, document: input.request };
+  const request: RequestRef = { output: input.output, request: input.request };
   const started = Date.now();
-  /** The plan once there is one; what a failure is explained with. */
-  let run = request;
+  /** What is known when a run fails. */
+  const known: { plan: PlanRef | null; seal: string | null } = { plan: null, seal: null };
   try {
     // --- snapshot
     await stages.enter('snapshot');
-    const { units } = await quick.listSources(request);
-    await stages.map(request, 'read', null, units);
-    const snapshot = await heavy.assembleSnapshot(request);
+    const snapshot = await readSources(stages, quick, heavy, request);
+    known.seal = snapshot.seal;
     stages.snapshotIs(snapshot.snapshot, snapshot.quarantined);
     const read = snapshot.structures + snapshot.quarantined;
-    refuseAbove(snapshot.limit, snapshot.quarantined, read, 'the sources', null);
+    const tooMany = quarantineLimit(snapshot.limit, snapshot.quarantined, read, 'the sources', null);
+    if (tooMany) throw tooMany;
+    await stages.map({ stage: 'place', run: request, seal: snapshot.seal }, snapshot.pages);
+    await quick.openSnapshot(request, snapshot.seal);
 
     // --- plan
     await stages.enter('plan');
-    const plan = await quick.planRun(request, snapshot.snapshot);
-    run = { output: input.output, document: plan.document };
+    const plan = await heavy.planRun(request, snapshot.snapshot);
+    const run: PlanRef = { output: input.output, plan: plan.document };
+    known.plan = run;
 
     // --- embed
     await stages.enter('embed');
     const costs = new Map<string, ModelCost>();
     await stages.eachModel(plan.models, async (model) => {
       const from = Date.now();
-      const embed = await stages.map(run, 'embed', model, plan.shards);
+      const refuse = ({ quarantined }: Tally) =>
+        quarantineLimit(plan.limit, quarantined, snapshot.structures, `model ${model}`, model);
+      const embed = await stages.map({ stage: 'embed', run, model }, plan.shards, refuse);
+      const refused = refuse(embed);
+      if (refused) throw refused;
+      await stages.map({ stage: 'embedded', run, model }, plan.pages);
       costs.set(model, { embed, wallMilliseconds: Date.now() - from });
-      refuseAbove(plan.limit, embed.quarantined, snapshot.structures, `model ${model}`, model);
     });
 
     // --- basis
@@ -92,23 +100,30 @@ export async function alignDatabase(input: AlignInput): Promise<RunSummary> {
     await stages.eachModel(plan.models, async (model) => {
       const from = Date.now();
       await heavy.anchorVectors(run, basis, model);
-      await stages.map(run, 'project', model, plan.shards, basis);
-      await heavy.collectModel(run, basis, model);
+      await stages.map({ stage: 'project', run, model, basis }, plan.shards);
+      await stages.map({ stage: 'projected', run, model, basis }, plan.pages);
       costs.get(model)!.wallMilliseconds += Date.now() - from;
+    });
+
+    // --- rows that pairs and diagnostics look at
+    await stages.enter('select');
+    await stages.map({ stage: 'select', run }, plan.pages);
+    await stages.eachModel(plan.models, async (model) => {
+      await stages.map({ stage: 'gather', run, model, basis }, plan.pages);
     });
 
     // --- pairs
     await stages.enter('similarity');
-    const similarity = await stages.map(run, 'similarity', null, plan.pairs, basis);
+    const similarity = await stages.map({ stage: 'similarity', run, basis }, plan.pairs);
     await stages.enter('transport');
-    const transport = await stages.map(run, 'transport', null, plan.pairs, basis);
+    const transport = await stages.map({ stage: 'transport', run, basis }, plan.pairs);
 
     // --- diagnostics
     const diagnostics = { computed: 0, reused: 0 };
     for (const { stage, items } of plan.diagnostics) {
       await stages.enter(stage);
-      const { done, reused } = await stages.map(run, stage, null, items, basis);
-      if (stage === 'pool') continue; // gathers for the others; no table comes of it
+      const { done, reused } = await stages.map({ stage, run, basis }, items);
+      if (stage === 'pool' || stage === 'scored') continue; // gather and list for the others; no rows come of them
       diagnostics.computed += done - reused;
       diagnostics.reused += reused;
     }
@@ -131,31 +146,44 @@ export async function alignDatabase(input: AlignInput): Promise<RunSummary> {
       output: input.output,
       wall_seconds: seconds(Date.now() - started),
     };
-    await quick.recordRun(run, summary);
+    await quick.recordRun(request, summary);
     return summary;
   } catch (error) {
     await CancellationScope.nonCancellable(async () => {
       const { stage, snapshot } = stages.progress;
-      const failure = await explain(error, quick, run, snapshot);
+      const failure = await explain(error, heavy, request, known);
       const workflow_id = workflowInfo().workflowId;
-      await quick.recordRun(run, { ...failure, run_id: runId, workflow_id, stage, snapshot });
+      await quick.recordRun(request, { ...failure, run_id: runId, workflow_id, stage, snapshot });
     });
     throw error;
   }
 }
 
+/** From source files to a merged snapshot, not yet in its place. */
+async function readSources(
+  stages: RunStages,
+  quick: Activities,
+  heavy: Activities,
+  run: RequestRef,
+): Promise<SealedSnapshot> {
+  const listed = await heavy.listSources(run);
+  await stages.map({ stage: 'scan', run, listing: listed.listing }, listed.large);
+  const { listing, units } = await quick.listUnits(run, listed.listing);
+  await stages.map({ stage: 'read', run, listing }, units);
+  const { merge, pages } = await heavy.planMerge(run, listing);
+  await stages.map({ stage: 'merge', run, merge }, pages);
+  return heavy.sealSnapshot(run, merge);
+}
+
 /** From merged statistics to anchors: see `activities/basis/basis.ts`. @returns the digest of the basis */
-async function fitBasis(stages: RunStages, heavy: Activities, run: RunRef, plan: PlanSummary): Promise<string> {
+async function fitBasis(stages: RunStages, heavy: Activities, run: PlanRef, plan: PlanSummary): Promise<string> {
   const { referenceModel: model, shards } = plan;
   let pass = '';
   if (plan.basisPasses) {
-    for (let level = 0, groups = shards; groups > 1 || level === 0; level++) {
-      groups = Math.ceil(groups / MERGE_FAN_IN);
-      await stages.map(run, 'statistics', model, groups, String(level));
-    }
+    await stages.map({ stage: 'statistics', run, model }, plan.pages);
     pass = (await heavy.fitProjection(run)).key;
     for (let refits = 0; ; refits++) {
-      await stages.map(run, 'summarise', model, shards, pass);
+      await stages.map({ stage: 'summarise', run, model, pass }, shards);
       const clusters = await heavy.clusterLeaves(run, pass);
       pass = clusters.key;
       if (clusters.status === 'clustered') break;
@@ -168,7 +196,7 @@ async function fitBasis(stages: RunStages, heavy: Activities, run: RunRef, plan:
   }
   // Each round fills one centre at least, or fails.
   for (let round = 0; round < plan.anchors; round++) {
-    if (plan.basisPasses) await stages.map(run, 'nominate', model, shards, pass);
+    if (plan.basisPasses) await stages.map({ stage: 'nominate', run, model, pass }, shards);
     const chosen = await heavy.chooseAnchors(run, pass);
     if (chosen.status === 'chosen') return chosen.basis;
     pass = chosen.key;
@@ -176,7 +204,7 @@ async function fitBasis(stages: RunStages, heavy: Activities, run: RunRef, plan:
   throw ApplicationFailure.nonRetryable(`basis: ${plan.anchors} rounds of nominations filled no basis`);
 }
 
-function summarise(snapshot: SnapshotDocument, plan: PlanSummary, costs: ReadonlyMap<string, ModelCost>) {
+function summarise(snapshot: SealedSnapshot, plan: PlanSummary, costs: ReadonlyMap<string, ModelCost>) {
   const total = emptyTally();
   for (const { embed } of costs.values()) addTally(total, embed);
   return {
@@ -199,29 +227,37 @@ function summarise(snapshot: SnapshotDocument, plan: PlanSummary, costs: Readonl
   };
 }
 
-function refuseAbove(limit: number, quarantined: number, of: number, what: string, model: string | null): void {
-  if (of > 0 && quarantined / of > limit)
-    throw ApplicationFailure.nonRetryable(
-      `${quarantined} of ${of} structures of ${what} are quarantined, more than limits.quarantine_fraction ${limit} allows; ` +
-        'see the quarantine rows in the run record, mend the sources or raise the limit',
-      FAILURES.quarantineLimit,
-      { model },
-    );
+/** The failure of a run that quarantines more than its spec allows; null where it does not. */
+function quarantineLimit(
+  limit: number,
+  quarantined: number,
+  of: number,
+  what: string,
+  model: string | null,
+): ApplicationFailure | null {
+  if (of === 0 || quarantined / of <= limit) return null;
+  return ApplicationFailure.nonRetryable(
+    `${quarantined} of ${of} structures of ${what} are quarantined, more than limits.quarantine_fraction ${limit} allows; ` +
+      'see the quarantine rows in the run record, mend the sources or raise the limit',
+    FAILURES.quarantineLimit,
+    { model },
+  );
 }
 
 /** What the record of a run that did not end well says. */
 async function explain(
   error: unknown,
   activities: Activities,
-  run: RunRef,
-  snapshot: string | null,
+  request: RequestRef,
+  { plan, seal }: { plan: PlanRef | null; seal: string | null },
 ): Promise<Pick<RunFailure, 'status' | 'message' | 'quarantine'>> {
   if (isCancellation(error)) return { status: 'cancelled', message: 'cancelled', quarantine: null };
   const message = rootCause(error) ?? String(error);
-  if (!(error instanceof ApplicationFailure && error.type === FAILURES.quarantineLimit && snapshot))
+  if (!(error instanceof ApplicationFailure && error.type === FAILURES.quarantineLimit && seal))
     return { status: 'failed', message, quarantine: null };
   const [{ model }] = error.details as [{ model: string | null }];
-  return { status: 'quarantine_limit', message, quarantine: await activities.quarantineReport(run, snapshot, model) };
+  const quarantine = await activities.quarantineReport(request, seal, plan && model ? { plan, model } : null);
+  return { status: 'quarantine_limit', message, quarantine };
 }
 
 /** Seconds from milliseconds, to the millisecond. */

@@ -9,12 +9,11 @@ import {
   startChild,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { RunRef } from '../activities/index.js';
 import { HISTORY_EVENT_BUDGET, SHARDS_PER_RANGE } from '../config/names.js';
 import { enlist, inWindow, obeyParent, type Control } from './control.js';
 import { progressQuery, renderDetails, tallySignal } from './progress.js';
 import { addTally, emptyTally } from '../config/tally.js';
-import type { FanOutStage, Tally } from '../activities/index.js';
+import type { StageInput, Tally } from '../activities/index.js';
 import { range } from './range.js';
 
 /** Ranges of one fan-out that run at the same time. */
@@ -24,12 +23,10 @@ const REPORTING_RANGES = 20;
 
 /** Where a fan-out stands; it travels through continue-as-new. */
 export interface FanOutState extends Control {
-  run: RunRef;
-  stage: FanOutStage;
-  model: string | null;
-  argument: string;
+  /** What the items share beside their number. */
+  input: StageInput;
   queueSuffix: string;
-  /** Items: shards, source units or pairs. */
+  /** Number of items: shards, pages, source units, models or pairs. */
   items: number;
   nextRange: number;
   /** Of the ranges that are done. */
@@ -41,7 +38,9 @@ export interface FanOutState extends Control {
  * `window` is per range. History: about 12 events a range plus its reports; drains and continues as new on budget.
  */
 export async function fanOut(state: FanOutState): Promise<Tally> {
-  const { run, stage, model, argument, queueSuffix, items } = state;
+  const { input, queueSuffix, items } = state;
+  const { stage } = input;
+  const model = 'model' in input ? input.model : null;
   const info = workflowInfo();
   const ranges = Math.ceil(items / SHARDS_PER_RANGE);
   const children = new Set<ChildWorkflowHandle<typeof range>>();
@@ -85,10 +84,7 @@ export async function fanOut(state: FanOutState): Promise<Tally> {
         workflowId,
         args: [
           {
-            run,
-            stage,
-            model,
-            argument,
+            input,
             queueSuffix,
             paused,
             window,

@@ -6,21 +6,17 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Activities, ItemTask, RunRef } from '../activities/index.js';
+import type { Activities, FanOutStage, ItemTask, StageInput, Tally } from '../activities/index.js';
 import { HISTORY_EVENT_BUDGET, INFERENCE_STAGES, taskQueue } from '../config/names.js';
 import { inWindow, obeyParent, type Control } from './control.js';
 import { forComputation, forInference } from './policies.js';
 import { progressQuery, renderDetails, tallySignal } from './progress.js';
 import { addTally } from '../config/tally.js';
-import type { FanOutStage, Tally } from '../activities/index.js';
 
 /** Where a range stands; it travels through continue-as-new. */
 export interface RangeState extends Control {
-  run: RunRef;
-  stage: FanOutStage;
-  model: string | null;
-  /** What every item of the stage needs beside its number: an object key, a level. */
-  argument: string;
+  /** What the items share beside their number. */
+  input: StageInput;
   queueSuffix: string;
   start: number;
   end: number;
@@ -42,7 +38,9 @@ const REPORTS = 10;
  * Cancel: items in flight are cancelled and awaited. A failed item stops the feed; the others end first.
  */
 export async function range(state: RangeState): Promise<Tally> {
-  const { run, stage, model, argument } = state;
+  const { input } = state;
+  const { stage } = input;
+  const model = 'model' in input ? input.model : null;
   const parent = workflowInfo().parent;
   const compute = proxyActivities<Activities>({
     ...forComputation,
@@ -72,7 +70,7 @@ export async function range(state: RangeState): Promise<Tally> {
   };
   if (state.todo === null) {
     const { start, end } = state;
-    const { tally, missing } = await compute.reuse({ run, stage, model, argument, start, end });
+    const { tally, missing } = await compute.reuse({ input, start, end });
     addTally(state.tally, tally);
     state.todo = missing;
   }
@@ -82,8 +80,8 @@ export async function range(state: RangeState): Promise<Tally> {
     state.next,
     todo.length,
     async (position) => {
-      const task: ItemTask = { run, model, item: todo[position], argument };
-      addTally(state.tally, await activities[stage](task));
+      const doItem = activities[stage] as (task: ItemTask<FanOutStage>) => Promise<Tally>;
+      addTally(state.tally, await doItem({ ...input, item: todo[position] }));
       setCurrentDetails(renderDetails(progress()));
       await report();
     },

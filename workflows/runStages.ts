@@ -1,4 +1,5 @@
 import {
+  CancellationScope,
   ChildWorkflowCancellationType,
   type ChildWorkflowHandle,
   condition,
@@ -9,7 +10,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { FanOutStage, RunRef, StageName, Tally } from '../activities/index.js';
+import type { StageInput, StageName, Tally } from '../activities/index.js';
 import { SHARDS_PER_RANGE, STAGE_ITEMS } from '../config/names.js';
 import { enlist, inWindow, obeyOperator, type Control } from './control.js';
 import { fanOut } from './fanOut.js';
@@ -60,21 +61,22 @@ export class RunStages {
   }
 
   /**
-   * Runs one stage over `items`, for one model where the stage has one, as a child workflow: a single range where one is
-   * enough, else a fan-out of ranges. Both report, obey and end alike.
+   * Runs one stage over `items` as a child workflow: a single range where one is enough, else a fan-out of ranges. Both report, obey and end
+   * alike.
+   * @param refuse looks at the tally whenever the child reports; what it returns ends the child, and the run with it, before the rest is done
    */
-  async map(run: RunRef, stage: FanOutStage, model: string | null, items: number, argument = ''): Promise<Tally> {
+  async map(input: StageInput, items: number, refuse?: (tally: Tally) => Error | null): Promise<Tally> {
     if (items === 0) return emptyTally();
     const { control, queueSuffix } = this;
-    const workflowId = [workflowInfo().workflowId, this.runId, stage, model, lastSegment(argument)]
-      .filter(Boolean)
-      .join('/');
+    const { stage } = input;
+    const model = 'model' in input ? input.model : null;
+    const workflowId = [workflowInfo().workflowId, this.runId, stage, model, passOf(input)].filter(Boolean).join('/');
     const row: StageProgress = { stage, model, total: items, tally: emptyTally(), state: 'running' };
     this.rows.set(workflowId, row);
     this.progress.stages.push(row);
     this.show();
     const { revision } = control;
-    const common = { run, stage, model, argument, queueSuffix, ...control, tally: emptyTally() };
+    const common = { input, queueSuffix, ...control, tally: emptyTally() };
     const options = {
       workflowId,
       parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
@@ -87,16 +89,18 @@ export class RunStages {
         ...(this.progress.snapshot ? { SnapshotId: this.progress.snapshot } : {}),
       }),
     };
-    const child =
+    const scope = new CancellationScope();
+    const child = await scope.run(() =>
       items <= SHARDS_PER_RANGE
-        ? await startChild(range, {
+        ? startChild(range, {
             ...options,
             args: [{ ...common, start: 0, end: items, todo: null, next: 0, reports: 0 }],
           })
-        : await startChild(fanOut, { ...options, args: [{ ...common, items, nextRange: 0 }] });
+        : startChild(fanOut, { ...options, args: [{ ...common, items, nextRange: 0 }] }),
+    );
     await enlist(child, this.children, control, { revision });
     try {
-      row.tally = await child.result();
+      row.tally = await this.result(child, row, scope, refuse);
       row.state = 'done';
       return row.tally;
     } catch (error) {
@@ -108,9 +112,45 @@ export class RunStages {
     }
   }
 
-  /** Does `work` for each model, a few at a time, in order. */
+  /** The tally of a child, unless a report of it is refused: then it is cancelled, awaited, and the refusal thrown. */
+  private async result(
+    child: { result(): Promise<Tally> },
+    row: StageProgress,
+    scope: CancellationScope,
+    refuse: (tally: Tally) => Error | null = () => null,
+  ): Promise<Tally> {
+    let settled = false;
+    const outcome = child.result().finally(() => (settled = true));
+    outcome.catch(() => undefined); // it is awaited below, after the condition
+    await condition(() => settled || refuse(row.tally) !== null);
+    const refused = refuse(row.tally);
+    if (!settled && refused) {
+      scope.cancel();
+      await CancellationScope.nonCancellable(() => outcome.catch(() => undefined));
+      throw refused;
+    }
+    return outcome;
+  }
+
+  /** Does `work` for each model, a few at a time, in order. The first failure cancels what is under way for the others. */
   async eachModel(models: readonly string[], work: (model: string) => Promise<void>): Promise<void> {
-    await inWindow({ window: MODELS_IN_FLIGHT, paused: false }, 0, models.length, (i) => work(models[i]));
+    let first: { error: unknown } | undefined;
+    const scope = new CancellationScope();
+    try {
+      await scope.run(() =>
+        inWindow({ window: MODELS_IN_FLIGHT, paused: false }, 0, models.length, async (i) => {
+          try {
+            await work(models[i]);
+          } catch (error) {
+            first ??= { error };
+            scope.cancel();
+            throw error;
+          }
+        }),
+      );
+    } catch (error) {
+      throw first ? first.error : error;
+    }
   }
 
   private show(): void {
@@ -119,8 +159,9 @@ export class RunStages {
   }
 }
 
-/** The end of an object key, which tells two passes of a stage apart. */
-function lastSegment(key: string): string {
+/** What tells two fan-outs of one stage and model apart: the end of the key of a pass. */
+function passOf(input: StageInput): string {
+  const key = 'pass' in input ? input.pass : 'basis' in input ? input.basis : '';
   return key
     .replace(/^.*\//, '')
     .replace(/\.[a-z]+$/, '')

@@ -30,12 +30,14 @@ import { atomIds } from './atomIds.js';
 import { diagnosticTasks } from './diagnosticTasks.js';
 import { transportTasks } from './transportTasks.js';
 import { contentDigest } from '../snapshot/sharding.js';
+import { selectionTasks } from './selectionTasks.js';
 import { similarityTasks } from './similarityTasks.js';
 
 const tasks = {
   ...diagnosticTasks,
   ...transportTasks,
   ...similarityTasks,
+  ...selectionTasks,
 
   /** What the snapshot derives from each structure. */
   describe: (structures: Structure[]) =>

@@ -6,7 +6,7 @@ import { compareClouds, type ComparedValue, type CompareOptions } from '../../la
 import { prepareCloud, type CloudOptions, type CloudWork } from '../../latent/similarity/preparedCloud.js';
 import { RowSet } from '../../latent/samples/rowSet.js';
 import { elementStrata, type Stratum } from '../../latent/samples/strata.js';
-import type { Space } from '../pairs/samples.js';
+import type { Space } from '../pairs/rows.js';
 
 /** Rows of a draw, in the order of its sample. */
 export interface DrawnRows {

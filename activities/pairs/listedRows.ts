@@ -2,10 +2,8 @@ import { sha256Hex } from '../../datasets/digest.js';
 import * as keys from '../../datasets/keys.js';
 import { decodeStructures } from '../../datasets/tables/structures.js';
 import type { AtomId } from '../../latent/base/atomId.js';
-import type { PlanDocument, RunRef } from '../run/documents.js';
 import { invalidInput } from '../engine/failures.js';
-import type { Work } from '../engine/heartbeat.js';
-import type { Runs } from '../run/runs.js';
+import type { PlannedRun } from '../run/openRun.js';
 import { byteSource } from '../snapshot/sourceFiles.js';
 
 /** Wrong lines that an error names. */
@@ -17,33 +15,22 @@ const NAMED = 3;
  * @returns sha256 of the copy: canonical lines in the order of the file
  * @throws a final failure for a line that is no "<material_id>:<atom_index>", an atom named twice, or one that the snapshot does not have
  */
-export async function keepListedRows(
-  runs: Runs,
-  run: RunRef,
-  plan: PlanDocument,
-  file: string,
-  work: Work,
-): Promise<string> {
-  const store = runs.store(run);
+export async function keepListedRows(run: PlannedRun, file: string): Promise<string> {
   const chunks: Uint8Array[] = [];
   try {
-    for await (const chunk of byteSource({ name: file, location: file }, store, runs, work).open()) chunks.push(chunk);
+    for await (const chunk of byteSource(run, { name: file, location: file }).open()) chunks.push(chunk);
   } catch (error) {
-    work.signal.throwIfAborted();
+    run.work.signal.throwIfAborted();
     throw invalidInput(`similarity.rows: ${file} cannot be read (${(error as Error).message})`);
   }
   const atoms = parseRows(Buffer.concat(chunks).toString('utf8'), file);
-  const shards = await runs.shardsOf(
-    run,
-    plan,
-    atoms.map(({ materialId }) => materialId),
-  );
+  const shards = await run.shardsHolding(atoms.map(({ materialId }) => materialId));
   const sizes = new Map<string, number>();
-  for (const [shard, ids] of shards) {
-    const { key } = await runs.shard(run, plan.snapshot.snapshot, shard);
-    for (const { materialId, atomicNumbers } of decodeStructures(await store.get(key, work)))
-      if (ids.has(materialId)) sizes.set(materialId, atomicNumbers.length);
-    work.beat({ shard });
+  const read = async ([shard, ids]: [number, Set<string>]) =>
+    decodeStructures(await run.get((await run.shard(shard)).key)).filter(({ materialId }) => ids.has(materialId));
+  for await (const found of run.ahead(shards, read)) {
+    for (const { materialId, atomicNumbers } of found) sizes.set(materialId, atomicNumbers.length);
+    run.work.beat({ sizes: sizes.size });
   }
   const unknown = atoms.filter(({ materialId, atomIndex }) => !(atomIndex < (sizes.get(materialId) ?? 0)));
   if (unknown.length > 0) {
@@ -57,14 +44,14 @@ export async function keepListedRows(
   }
   const lines = Buffer.from(atoms.map(({ materialId, atomIndex }) => `${materialId}:${atomIndex}\n`).join(''));
   const sha256 = sha256Hex(lines);
-  await store.putIfAbsent(keys.listedRows(sha256), lines, work);
+  await run.store.putIfAbsent(keys.listedRows(sha256), lines, run.work);
   return sha256;
 }
 
 /** The rows that a plan kept. */
-export async function readListedRows(runs: Runs, run: RunRef, sha256: string, work: Work): Promise<AtomId[]> {
+export async function readListedRows(run: PlannedRun, sha256: string): Promise<AtomId[]> {
   const key = keys.listedRows(sha256);
-  return parseRows(Buffer.from(await runs.store(run).get(key, work)).toString('utf8'), key);
+  return parseRows(Buffer.from(await run.get(key)).toString('utf8'), key);
 }
 
 /** Atoms of a list, a line each; empty lines and lines that begin with # say nothing. @throws a final failure */

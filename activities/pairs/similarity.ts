@@ -10,14 +10,13 @@ import type { ComparedValue } from '../../latent/similarity/comparePair.js';
 import { metricBounds, type SimilarityMetric } from '../../latent/similarity/metrics.js';
 import { mean } from '../../latent/similarity/mutualNeighbours.js';
 import { elementSymbol } from '../../structures/elements.js';
-import { tallyOf, type ItemTask, type PlanDocument, type RunRef, type Tally } from '../run/documents.js';
-import type { Work } from '../engine/heartbeat.js';
-import { readListedRows } from './listedRows.js';
-import { OnceCache } from '../run/onceCache.js';
-import { pairKey, pairPlace, readPair } from './pairs.js';
-import type { Runs } from '../run/runs.js';
-import type { Sample, Samples, Space } from './samples.js';
 import type { Asked, ComparedStratum, DrawnRows, Vectors } from '../compute/similarityTasks.js';
+import type { ItemTask, PlanDocument } from '../run/documents.js';
+import type { Computed, ItemStage } from '../run/itemStage.js';
+import { OnceCache } from '../run/onceCache.js';
+import type { PlannedRun } from '../run/openRun.js';
+import { pairKey, pairPlace } from './pairs.js';
+import { RowChoice, type Space } from './rows.js';
 
 /** Version of the numbers: raise it when the same coordinates may give other values. */
 const SIMILARITY_VERSION = 3;
@@ -45,101 +44,89 @@ export function similarityParams({ spec, listed_rows }: PlanDocument): string {
 }
 
 /** The similarity stage: how alike two models are, on coordinates and on raw embeddings, with the rows behind every number. */
-export function similarityStage(runs: Runs, samples: Samples) {
-  const clouds = new OnceCache<Uint8Array>(CLOUD_BYTES, ({ length }) => length);
+export const similarityStage: ItemStage<'similarity', SimilarityReceipt> = {
+  stage: 'similarity',
+  key: (run, { basis, item }) => pairKey(run, basis, similarityParams(run.plan), item),
+  compute: comparePair,
+};
 
-  /** The work on one model's vectors: from memory or the store if it was done for another pair, else done and kept. */
-  async function workOf(run: RunRef, rows: DrawnRows, cloud: Vectors, space: Space, asked: Asked, work: Work) {
-    const { neighbours, small_sample, metrics, strata, replicates } = asked;
-    const key = digestJson({
-      version: CLOUD_VERSION,
-      vectors: sha256Hex(new Uint8Array(cloud.vectors.buffer, cloud.vectors.byteOffset, cloud.vectors.byteLength)),
-      ...{ dim: cloud.dim, elements: [...rows.atomicNumbers], places: [...rows.places], seed: rows.seed },
-      ...{ neighbours, small_sample, metrics, strata: strata.spaces.includes(space) ? strata : null },
-      intervals: replicates > 0,
-    });
-    const make = async () => {
-      const store = runs.store(run);
-      const known = await findReceipt<CloudReceipt>(store, 'cloud', key, work);
-      if (known) return store.get(known.outputs.cloud.key, work);
-      const task = { rows, cloud, space, asked };
-      const bytes = await runs.deps.compute.call('prepareCloud', task, { signal: work.signal });
-      const part = await runs.putPart(run, keys.preparedCloud, bytes, rows.places.length, work);
-      await writeReceipt<CloudReceipt>(store, 'cloud', key, { outputs: { cloud: part } }, work);
-      return bytes;
-    };
-    return clouds.get(`${run.output}\n${key}`, make, work.signal);
+const clouds = new OnceCache<Uint8Array>(CLOUD_BYTES, ({ length }) => length);
+
+/** Compares a pair draw by draw. What concerns one model alone is done for the first of its pairs and found by the others. */
+async function comparePair(run: PlannedRun, task: ItemTask<'similarity'>): Promise<Computed<SimilarityReceipt>> {
+  const { basis, item } = task;
+  const params = similarityParams(run.plan);
+  const place = pairPlace(run, basis, params, item);
+  const models = [place.modelA, place.modelB] as const;
+  const choice = new RowChoice(run, basis, models);
+  const asked = run.spec.similarity;
+  const { sample: most, seed } = asked;
+  const listed = run.plan.listed_rows !== null;
+  const drawn: SimilarityRowsRow[] = [];
+  const compared: ComparedStratum[][] = [];
+  for (let draw = 0; draw < (listed ? 1 : asked.draws); draw++) {
+    const sample = listed ? await choice.listed() : await choice.draw({ sample: most, seed, draw });
+    sample.rows.forEach(({ materialId, atomIndex }, row) =>
+      drawn.push({ draw, material_id: materialId, atom_index: atomIndex, place: sample.places[row] }),
+    );
+    if (sample.rows.length === 0) continue;
+    const rows: DrawnRows = { atomicNumbers: sample.atomicNumbers, places: sample.places, seed: seed + draw };
+    const spaces = [];
+    for (const space of asked.spaces) {
+      const [x, y] = [await choice.vectors(models[0], space, sample), await choice.vectors(models[1], space, sample)];
+      const works = [await workOf(run, rows, x, space, asked), await workOf(run, rows, y, space, asked)] as [
+        Uint8Array,
+        Uint8Array,
+      ];
+      spaces.push({ space, clouds: [x, y] as [Vectors, Vectors], works });
+      run.work.beat({ draw });
+    }
+    compared.push(await run.compute('compareDraw', { rows, spaces, asked }));
+    run.work.beat({ draw });
   }
-
+  const rows = rowsOf(compared, { model_a: models[0], model_b: models[1] }, asked);
+  const [similarity, similarity_rows] = await Promise.all([
+    run.putPart((sha) => keys.pairPart('similarity', place, sha), await similarityTable.encode(rows), rows.length),
+    run.putPart(
+      (sha) => keys.pairRowsPart('similarity_rows', place, 0, sha),
+      await similarityRowsTable.encode(drawn),
+      drawn.length,
+    ),
+  ]);
   return {
-    /** Compares pair `item` draw by draw. What concerns one model alone is done for the first of its pairs and found by the others. */
-    async similarity({ run, item, argument: basis }: ItemTask, work: Work): Promise<Tally> {
-      const plan = await runs.plan(run);
-      const store = runs.store(run);
-      const { a, b, excluded } = await readPair(runs, run, plan, item, basis, work);
-      const params = similarityParams(plan);
-      const key = pairKey(plan, basis, params, a, b);
-      if (await findReceipt<SimilarityReceipt>(store, 'similarity', key, work)) return tallyOf({ reused: 1 });
-      if (work.lookupOnly) return tallyOf({ done: 0 });
-
-      const asked = plan.spec.similarity;
-      const request = { sample: asked.sample, seed: asked.seed, draws: [...Array(asked.draws).keys()] };
-      const listed = plan.listed_rows === null ? null : await readListedRows(runs, run, plan.listed_rows, work);
-      const drawn: SimilarityRowsRow[] = [];
-      const compared: ComparedStratum[][] = [];
-      for (const draw of listed ? [0] : request.draws) {
-        const sample = listed
-          ? await samples.listed(run, plan, excluded, listed, work)
-          : await samples.draw(run, plan, excluded, request, draw, work);
-        sample.rows.forEach(({ materialId, atomIndex }, row) =>
-          drawn.push({ draw, material_id: materialId, atom_index: atomIndex, place: sample.places[row] }),
-        );
-        if (sample.rows.length === 0) continue;
-        const rows = drawnRows(sample, asked.seed + draw);
-        const spaces = [];
-        for (const space of asked.spaces) {
-          const [x, y] = [
-            await samples.gather(run, a, space, sample, work),
-            await samples.gather(run, b, space, sample, work),
-          ];
-          const works = [
-            await workOf(run, rows, x, space, asked, work),
-            await workOf(run, rows, y, space, asked, work),
-          ] as [Uint8Array, Uint8Array];
-          spaces.push({ space, clouds: [x, y] as [Vectors, Vectors], works });
-          work.beat({ draw });
-        }
-        const task = { rows, spaces, asked };
-        compared.push(await runs.deps.compute.call('compareDraw', task, { signal: work.signal }));
-        work.beat({ draw });
-      }
-      const rows = rowsOf(compared, { model_a: a.model, model_b: b.model }, asked);
-      const place = pairPlace(plan, basis, params, a, b);
-      const outputs = {
-        similarity: await runs.putPart(
-          run,
-          (sha) => keys.pairPart('similarity', place, sha),
-          await similarityTable.encode(rows),
-          rows.length,
-          work,
-        ),
-        similarity_rows: await runs.putPart(
-          run,
-          (sha) => keys.pairRowsPart('similarity_rows', place, 0, sha),
-          await similarityRowsTable.encode(drawn),
-          drawn.length,
-          work,
-        ),
-      };
-      const receipt = { outputs, headline: headlineOf(rows), notes: notesOf(rows, asked, drawn.length) };
-      await writeReceipt<SimilarityReceipt>(store, 'similarity', key, receipt, work);
-      return tallyOf({});
+    made: {
+      outputs: { similarity, similarity_rows },
+      headline: headlineOf(rows),
+      notes: notesOf(rows, asked, drawn.length),
     },
   };
 }
 
-function drawnRows({ atomicNumbers, places }: Sample, seed: number): DrawnRows {
-  return { atomicNumbers, places, seed };
+/** The work on one model's vectors: from memory or the store if it was done for another pair, else done and kept. */
+async function workOf(run: PlannedRun, rows: DrawnRows, cloud: Vectors, space: Space, asked: Asked) {
+  const { neighbours, small_sample, metrics, strata, replicates } = asked;
+  const key = digestJson({
+    version: CLOUD_VERSION,
+    vectors: sha256Hex(new Uint8Array(cloud.vectors.buffer, cloud.vectors.byteOffset, cloud.vectors.byteLength)),
+    dim: cloud.dim,
+    elements: [...rows.atomicNumbers],
+    places: [...rows.places],
+    seed: rows.seed,
+    neighbours,
+    small_sample,
+    metrics,
+    strata: strata.spaces.includes(space) ? strata : null,
+    intervals: replicates > 0,
+  });
+  const make = async () => {
+    const known = await findReceipt<CloudReceipt>(run.store, 'cloud', key, run.work);
+    if (known) return run.get(known.outputs.cloud.key);
+    const bytes = await run.compute('prepareCloud', { rows, cloud, space, asked });
+    const part = await run.putPart(keys.preparedCloud, bytes, rows.places.length);
+    await writeReceipt<CloudReceipt>(run.store, 'cloud', key, { outputs: { cloud: part } }, run.work);
+    return bytes;
+  };
+  return clouds.get(`${run.output}\n${key}`, make, run.work.signal);
 }
 
 /** Rows of the table, from the values of all draws. */

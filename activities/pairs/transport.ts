@@ -10,20 +10,16 @@ import { encodeTransportBarycentric, type TransportBarycentric } from '../../dat
 import { transportSummaryTable, type TransportSummaryRow } from '../../datasets/tables/transportSummary.js';
 import type { ElementBounds } from '../../latent/transport/elementBounds.js';
 import type { SolvedPair, SolvePairOptions, TransportDesign } from '../../latent/transport/solvePair.js';
-import {
-  tallyOf,
-  type ItemTask,
-  type ModelParts,
-  type PlanDocument,
-  type RunRef,
-  type Tally,
-} from '../run/documents.js';
 import { invalidInput } from '../engine/failures.js';
-import type { Work } from '../engine/heartbeat.js';
+import { anchorPart } from '../project/anchorVectors.js';
+import { modelInBasis } from '../project/projected.js';
+import type { ItemTask, PlanDocument } from '../run/documents.js';
+import type { Computed, ItemStage } from '../run/itemStage.js';
 import { OnceCache } from '../run/onceCache.js';
-import { pairKey, pairPlace, readPair, type Pair } from './pairs.js';
-import type { Runs } from '../run/runs.js';
-import type { RowRequest, Sample, Samples, Space } from './samples.js';
+import type { PlannedRun } from '../run/openRun.js';
+import { transportDraws } from '../selection/select.js';
+import { pairKey, pairPlace } from './pairs.js';
+import { RowChoice, type Sample, type Space } from './rows.js';
 import { addElements, imagesOf, joinImages, planRows } from './transportRows.js';
 
 /** Version of the numbers: raise it when the same coordinates may give other plans. */
@@ -53,203 +49,151 @@ export function transportParams({ spec }: PlanDocument): string {
 }
 
 /** The transport stage: optimal plans between two models' coordinates, design by design and draw by draw, and what to hold them against. */
-export function transportStage(runs: Runs, samples: Samples) {
-  const bounds = new OnceCache<BoundsReceipt['bounds']>(256, () => 1);
-  return {
-    /** Solves pair `item` and writes plan rows, images, summary and element plan. */
-    async transport({ run, item, argument: basis }: ItemTask, work: Work): Promise<Tally> {
-      const plan = await runs.plan(run);
-      const store = runs.store(run);
-      const pair = await readPair(runs, run, plan, item, basis, work);
-      const { a, b } = pair;
-      const key = pairKey(plan, basis, transportParams(plan), a, b);
-      if (await findReceipt<TransportReceipt>(store, 'transport', key, work)) return tallyOf({ reused: 1 });
-      if (work.lookupOnly) return tallyOf({ done: 0 });
+export const transportStage: ItemStage<'transport', TransportReceipt> = {
+  stage: 'transport',
+  key: (run, { basis, item }) => pairKey(run, basis, transportParams(run.plan), item),
+  compute: transportPair,
+};
 
-      const solver = new PairSolver(runs, samples, run, plan, pair, work);
-      const ofModels = await Promise.all(
-        [a, b].map((model) =>
-          bounds.get(
-            digestJson([run.output, model.digest, basis, transportParams(plan)]),
-            () => modelBounds(runs, samples, run, plan, basis, model, work),
-            work.signal,
-          ),
-        ),
-      );
-      const rows: TransportRow[] = [];
-      const images: TransportBarycentric[] = [];
-      const summaries: TransportSummaryRow[] = [];
-      const elements = new Map<string, ElementTransportRow>();
-      for (const { design, draw, number } of drawsOf(plan.spec)) {
-        const [from, to] = await solver.samplesOf(design, number);
-        if (from.rows.length === 0) continue; // too few structures for two disjoint sides
-        const solved = await solver.solve(design, draw, from, to);
-        rows.push(...planRows(solved, number, from, to));
-        if (solved.barycentric) images.push(imagesOf(solved.barycentric, number, from));
-        const limits = ofModels.map((model) => model[draw]).filter((limit) => limit !== null);
-        const floor = limits.length === 0 ? null : Math.max(...limits.map((limit) => limit.floor));
-        const ceiling = limits.length === 0 ? null : Math.min(...limits.map((limit) => limit.ceiling));
-        summaries.push({
-          ...solver.summaryRow('coordinates', design, number, solved),
-          element_match_floor: floor,
-          element_match_ceiling: design === 'same' ? 1 : ceiling,
-        });
-        addElements(elements, solved, { model_a: a.model, model_b: b.model, design }, plan.spec.transport.draws);
-        work.beat({ draw: number });
-      }
-      summaries.push(...(await solver.baselines()));
+async function transportPair(run: PlannedRun, task: ItemTask<'transport'>): Promise<Computed<TransportReceipt>> {
+  const { basis, item } = task;
+  const place = pairPlace(run, basis, transportParams(run.plan), item);
+  const names = { model_a: place.modelA, model_b: place.modelB };
+  const solver = new PairSolver(run, basis, place.modelA, place.modelB);
+  const ofModels = await Promise.all([place.modelA, place.modelB].map((model) => boundsOf(run, basis, model)));
+  const rows: TransportRow[] = [];
+  const images: TransportBarycentric[] = [];
+  const summaries: TransportSummaryRow[] = [];
+  const elements = new Map<string, ElementTransportRow>();
+  for (const { design, draw, number } of drawsOf(run.spec)) {
+    const [from, to] = await solver.samplesOf(design, number);
+    if (from.rows.length === 0) continue; // too few structures for two disjoint sides
+    const solved = await solver.solve(design, draw, from, to);
+    rows.push(...planRows(solved, number, from, to));
+    if (solved.barycentric) images.push(imagesOf(solved.barycentric, number, from));
+    const limits = ofModels.map((model) => model[draw]).filter((limit) => limit !== null);
+    const floor = limits.length === 0 ? null : Math.max(...limits.map((limit) => limit.floor));
+    const ceiling = limits.length === 0 ? null : Math.min(...limits.map((limit) => limit.ceiling));
+    summaries.push({
+      ...solver.summaryRow('coordinates', design, number, solved),
+      element_match_floor: floor,
+      element_match_ceiling: design === 'same' ? 1 : ceiling,
+    });
+    addElements(elements, solved, { ...names, design }, run.spec.transport.draws);
+    run.work.beat({ draw: number });
+  }
+  summaries.push(...(await solver.baselines()));
 
-      const place = pairPlace(plan, basis, transportParams(plan), a, b);
-      const elementRows = [...elements.values()].sort(
-        (p, q) =>
-          (p.design === q.design ? 0 : p.design < q.design ? 1 : -1) ||
-          p.source_element - q.source_element ||
-          p.target_element - q.target_element,
-      );
-      const joined = joinImages(images);
-      const put = (table: keys.PairTable, bytes: Uint8Array, count: number) =>
-        runs.putPart(run, (sha) => keys.pairPart(table, place, sha), bytes, count, work);
-      const outputs = {
-        transport: await runs.putPart(
-          run,
-          (sha) => keys.pairRowsPart('transport', place, 0, sha),
-          await transportTable.encode(rows),
-          rows.length,
-          work,
-        ),
-        transport_barycentric: await runs.putPart(
-          run,
-          (sha) => keys.pairRowsPart('transport_barycentric', place, 0, sha),
-          encodeTransportBarycentric(joined),
-          joined.draws.length,
-          work,
-        ),
-        transport_summary: await put(
-          'transport_summary',
-          await transportSummaryTable.encode(summaries),
-          summaries.length,
-        ),
-        element_transport: await put(
-          'element_transport',
-          await elementTransportTable.encode(elementRows),
-          elementRows.length,
-        ),
-      };
-      await writeReceipt<TransportReceipt>(store, 'transport', key, { outputs }, work);
-      return tallyOf({});
-    },
-  };
+  const elementRows = [...elements.values()].sort(
+    (p, q) =>
+      (p.design === q.design ? 0 : p.design < q.design ? 1 : -1) ||
+      p.source_element - q.source_element ||
+      p.target_element - q.target_element,
+  );
+  const joined = joinImages(images);
+  const rowsPart = (table: keys.PairRowsTable, bytes: Uint8Array, count: number) =>
+    run.putPart((sha) => keys.pairRowsPart(table, place, 0, sha), bytes, count);
+  const pairPart = (table: keys.PairTable, bytes: Uint8Array, count: number) =>
+    run.putPart((sha) => keys.pairPart(table, place, sha), bytes, count);
+  const [transport, transport_barycentric, transport_summary, element_transport] = await Promise.all([
+    rowsPart('transport', await transportTable.encode(rows), rows.length),
+    rowsPart('transport_barycentric', encodeTransportBarycentric(joined), joined.draws.length),
+    pairPart('transport_summary', await transportSummaryTable.encode(summaries), summaries.length),
+    pairPart('element_transport', await elementTransportTable.encode(elementRows), elementRows.length),
+  ]);
+  return { made: { outputs: { transport, transport_barycentric, transport_summary, element_transport } } };
 }
 
 /** The plans of a pair: `number` tells them apart and decides the rows, `draw` counts within the design. */
-function drawsOf({ transport: { designs, draws } }: RunSpec) {
-  return designs.flatMap((design) => requestOf({ draws }, design).map((number, draw) => ({ design, draw, number })));
+function drawsOf({ transport }: RunSpec) {
+  return transport.designs.flatMap((design) =>
+    transportDraws(transport, design).map((number, draw) => ({ design, draw, number })),
+  );
 }
 
-/** Numbers of the draws of a design: those of `disjoint` come after those of `same`, whether that is asked for or not. */
-function requestOf({ draws }: { draws: number }, design: TransportDesign): number[] {
-  return Array.from({ length: draws }, (_, draw) => (design === 'same' ? draw : draws + draw));
-}
+const bounds = new OnceCache<BoundsReceipt['bounds']>(256, () => 1);
 
 /** Floor and ceiling of one model's element match, from the disjoint draws of all structures that it embedded. Computed once for all its pairs. */
-async function modelBounds(
-  runs: Runs,
-  samples: Samples,
-  run: RunRef,
-  plan: PlanDocument,
-  basis: string,
-  model: ModelParts,
-  work: Work,
-): Promise<BoundsReceipt['bounds']> {
-  const { sample, seed, draws } = plan.spec.transport;
-  const request: RowRequest = { sample, seed, draws: requestOf({ draws }, 'disjoint') };
-  const store = runs.store(run);
-  const key = digestJson({ model: model.digest, basis, ...request, version: TRANSPORT_VERSION });
-  const known = await findReceipt<BoundsReceipt>(store, 'element_bounds', key, work);
-  if (known) return known.bounds;
-  const document = await runs.basis(run, basis);
-  const refused = new Set(model.quarantine.map(({ material_id }) => material_id));
-  const bounds: BoundsReceipt['bounds'] = [];
-  for (const draw of request.draws) {
-    const [from, to] = await samples.disjoint(run, plan, refused, request, draw, work);
-    const [x, y] = [
-      await samples.gather(run, model, 'coordinates', from, work),
-      await samples.gather(run, model, 'coordinates', to, work),
-    ];
-    const task = {
-      x,
-      y,
-      sourceElements: from.atomicNumbers,
-      sinkElements: to.atomicNumbers,
-      anchorElements: Int32Array.from(document.anchors, ({ atomic_number }) => atomic_number),
-      centred: document.centre === 'anchors',
-    };
-    bounds.push(
-      from.rows.length === 0 ? null : await runs.deps.compute.call('elementBounds', task, { signal: work.signal }),
-    );
-    work.beat({ draw });
-  }
-  await writeReceipt<BoundsReceipt>(store, 'element_bounds', key, { outputs: {}, bounds }, work);
-  return bounds;
+async function boundsOf(run: PlannedRun, basis: string, model: string): Promise<BoundsReceipt['bounds']> {
+  const { sample, seed } = run.spec.transport;
+  const draws = transportDraws(run.spec.transport, 'disjoint');
+  const { digest } = await modelInBasis(run, model, basis);
+  const key = digestJson({ model: digest, basis, sample, seed, draws, version: TRANSPORT_VERSION });
+  const make = async () => {
+    const known = await findReceipt<BoundsReceipt>(run.store, 'element_bounds', key, run.work);
+    if (known) return known.bounds;
+    const record = await run.basis(basis);
+    const choice = new RowChoice(run, basis, [model]);
+    const made: BoundsReceipt['bounds'] = [];
+    for (const draw of draws) {
+      const [from, to] = await choice.disjoint({ sample, seed, draw });
+      const [x, y] = [await choice.vectors(model, 'coordinates', from), await choice.vectors(model, 'coordinates', to)];
+      const task = {
+        x,
+        y,
+        sourceElements: from.atomicNumbers,
+        sinkElements: to.atomicNumbers,
+        anchorElements: Int32Array.from(record.anchors, ({ atomic_number }) => atomic_number),
+        centred: record.centre === 'anchors',
+      };
+      made.push(from.rows.length === 0 ? null : await run.compute('elementBounds', task));
+      run.work.beat({ draw });
+    }
+    await writeReceipt<BoundsReceipt>(run.store, 'element_bounds', key, { outputs: {}, bounds: made }, run.work);
+    return made;
+  };
+  return bounds.get(`${run.output}\n${key}`, make, run.work.signal);
 }
 
 /** Draws, gathers and solves for one pair. */
 class PairSolver {
+  private readonly choice: RowChoice;
+
   constructor(
-    private readonly runs: Runs,
-    private readonly samples: Samples,
-    private readonly run: RunRef,
-    private readonly plan: PlanDocument,
-    private readonly pair: Pair,
-    private readonly work: Work,
-  ) {}
+    private readonly run: PlannedRun,
+    private readonly basis: string,
+    private readonly a: string,
+    private readonly b: string,
+  ) {
+    this.choice = new RowChoice(run, basis, [a, b]);
+  }
 
   /** Sources and targets of draw `number`. @throws a final failure when the models share no atom */
   async samplesOf(design: TransportDesign, number: number): Promise<[Sample, Sample]> {
-    const { run, plan, pair, work } = this;
-    const { sample, seed, draws } = plan.spec.transport;
-    const request = { sample, seed, draws: requestOf({ draws }, design) };
-    if (design === 'disjoint') return this.samples.disjoint(run, plan, pair.excluded, request, number, work);
-    return this.same(request, number);
+    const { sample, seed } = this.run.spec.transport;
+    if (design === 'disjoint') return this.choice.disjoint({ sample, seed, draw: number });
+    return this.same(sample, number);
   }
 
   /** The plan of the spec's solver between the coordinates of two samples; the first draw of a design has images. */
   async solve(design: TransportDesign, draw: number, from: Sample, to: Sample): Promise<SolvedPair> {
     const options = { ...this.options(design, from, to), barycentric: draw === 0 };
-    const task = { ...(await this.clouds('coordinates', from, to)), options };
-    return this.runs.deps.compute.call('solvePair', task, { signal: this.work.signal });
+    return this.run.compute('solvePair', { ...(await this.clouds('coordinates', from, to)), options });
   }
 
   /** Summaries of the baselines that the spec asks for, on the first draw of the same atoms. */
   async baselines(): Promise<TransportSummaryRow[]> {
-    const { sample, seed, baselines, epsilon } = this.plan.spec.transport;
-    const { compute } = this.runs.deps;
+    const { sample, baselines, epsilon } = this.run.spec.transport;
     const rows: TransportSummaryRow[] = [];
     for (const baseline of baselines) {
-      const most = baseline === 'gromov' ? Math.min(sample, GROMOV_ROWS) : sample;
-      const [from, to] = await this.same({ sample: most, seed, draws: [0] }, 0);
+      const [from, to] = await this.same(baseline === 'gromov' ? Math.min(sample, GROMOV_ROWS) : sample, 0);
       const clouds = await this.clouds('embeddings', from, to);
       const options: SolvePairOptions = { ...this.options('same', from, to), solver: 'exact', epsilon };
-      const { signal } = this.work;
       const solved =
         baseline === 'gromov'
-          ? await compute.call('gromovPair', { ...clouds, options }, { signal })
-          : await compute.call(
-              'solveMappedPair',
-              {
-                ...clouds,
-                xAnchors: await this.anchors(this.pair.a),
-                yAnchors: await this.anchors(this.pair.b),
-                options,
-              },
-              { signal },
-            );
+          ? await this.run.compute('gromovPair', { ...clouds, options })
+          : await this.run.compute('solveMappedPair', {
+              ...clouds,
+              xAnchors: await this.anchors(this.a),
+              yAnchors: await this.anchors(this.b),
+              options,
+            });
       rows.push({
         ...this.summaryRow(baseline, 'same', 0, solved),
         element_match_floor: null,
         element_match_ceiling: null,
       });
-      this.work.beat({ baseline });
+      this.run.work.beat({ baseline });
     }
     return rows;
   }
@@ -258,38 +202,36 @@ class PairSolver {
   summaryRow(space: string, design: TransportDesign, draw: number, { summary }: SolvedPair) {
     const { marginal_residual, converged, ...figures } = summary;
     return {
-      model_a: this.pair.a.model,
-      model_b: this.pair.b.model,
+      model_a: this.a,
+      model_b: this.b,
       draw,
       design,
       space,
-      seed: this.plan.spec.transport.seed,
+      seed: this.run.spec.transport.seed,
       ...figures,
       converged: converged ? 1 : 0,
       marginal_error: marginal_residual,
     };
   }
 
-  private async same(request: RowRequest, number: number): Promise<[Sample, Sample]> {
-    const { run, plan, pair, work } = this;
-    const atoms = await this.samples.draw(run, plan, pair.excluded, request, number, work);
+  private async same(sample: number, draw: number): Promise<[Sample, Sample]> {
+    const atoms = await this.choice.draw({ sample, seed: this.run.spec.transport.seed, draw });
     if (atoms.rows.length === 0)
       throw invalidInput(
-        `transport between ${pair.a.model} and ${pair.b.model}: there is no atom that both embedded; add structures`,
+        `transport between ${this.a} and ${this.b}: there is no atom that both embedded; add structures`,
       );
     return [atoms, atoms];
   }
 
   private async clouds(space: Space, from: Sample, to: Sample) {
-    const { run, pair, work } = this;
     return {
-      x: await this.samples.gather(run, pair.a, space, from, work),
-      y: await this.samples.gather(run, pair.b, space, to, work),
+      x: await this.choice.vectors(this.a, space, from),
+      y: await this.choice.vectors(this.b, space, to),
     };
   }
 
   private options(design: TransportDesign, from: Sample, to: Sample): SolvePairOptions {
-    const { solver, epsilon, marginal, debias } = this.plan.spec.transport;
+    const { solver, epsilon, marginal, debias } = this.run.spec.transport;
     return {
       design,
       sourceElements: from.atomicNumbers,
@@ -301,7 +243,8 @@ class PairSolver {
     };
   }
 
-  private async anchors({ anchor_vectors }: ModelParts): Promise<Float32Array> {
-    return decodeAnchorVectors(await this.runs.store(this.run).get(anchor_vectors.key, this.work)).vectors;
+  private async anchors(model: string): Promise<Float32Array> {
+    const { key } = await anchorPart(this.run, this.basis, model);
+    return decodeAnchorVectors(await this.run.get(key)).vectors;
   }
 }

@@ -3,7 +3,7 @@ import type { TransportBarycentric } from '../../datasets/tables/transportBaryce
 import type { TransportRow } from '../../datasets/tables/transport.js';
 import { takeRows } from '../../latent/base/matrix.js';
 import type { SolvedPair } from '../../latent/transport/solvePair.js';
-import type { Sample } from './samples.js';
+import type { Sample } from './rows.js';
 
 /** Atoms of a plan whose images are published at most: a vector takes 400 bytes at K = 100. */
 const MAPPED_ROWS = 500;

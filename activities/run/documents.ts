@@ -168,6 +168,18 @@ export interface SealDocument extends SnapshotDocument {
   readings: string[];
 }
 
+/** What the workflow needs of a merged snapshot. */
+export interface SealedSnapshot {
+  /** Key of the {@link SealDocument}. */
+  seal: string;
+  snapshot: string;
+  pages: number;
+  structures: number;
+  quarantined: number;
+  /** `limits.quarantine_fraction` of the spec. */
+  limit: number;
+}
+
 /** One shard of a snapshot. */
 export interface ShardEntry extends PartEntry {
   /** Digest of the exact content of its structures: half of every cache key. */
