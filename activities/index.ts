@@ -1,5 +1,6 @@
 import { addTally, emptyTally } from '../config/tally.js';
 import { basisStage, nominateStage, summariseStage } from './basis/basis.js';
+import { rankAtomsStage } from './basis/policies.js';
 import { statisticsStage } from './basis/statistics.js';
 import { diagnosticStages } from './diagnostics/diagnostics.js';
 import { scoredStage } from './diagnostics/scored.js';
@@ -43,6 +44,7 @@ function stageRunners(memory: RunMemory): { [S in FanOutStage]: StageRunner<S> }
     embed: itemRunner(memory, embedStage),
     embedded: itemRunner(memory, embeddedStage),
     statistics: itemRunner(memory, statisticsStage),
+    rankAtoms: itemRunner(memory, rankAtomsStage),
     summarise: itemRunner(memory, summariseStage),
     nominate: itemRunner(memory, nominateStage),
     project: itemRunner(memory, projectStage),

@@ -48,6 +48,7 @@ export const STAGE_ITEMS = {
   embed: 'shard',
   embedded: 'page',
   statistics: 'page',
+  rankAtoms: 'page',
   summarise: 'shard',
   nominate: 'shard',
   project: 'shard',

@@ -178,15 +178,17 @@ async function readSources(
 /** From merged statistics to anchors: see `activities/basis/basis.ts`. @returns the digest of the basis */
 async function fitBasis(stages: RunStages, heavy: Activities, run: PlanRef, plan: PlanSummary): Promise<string> {
   const { referenceModel: model, shards } = plan;
+  const clusters = plan.anchorChoice === 'clusters';
   let pass = '';
-  if (plan.basisPasses) {
+  if (plan.anchorChoice === 'ranks') await stages.map({ stage: 'rankAtoms', run, model }, plan.pages);
+  if (clusters) {
     await stages.map({ stage: 'statistics', run, model }, plan.pages);
     pass = (await heavy.fitProjection(run)).key;
     for (let refits = 0; ; refits++) {
       await stages.map({ stage: 'summarise', run, model, pass }, shards);
-      const clusters = await heavy.clusterLeaves(run, pass);
-      pass = clusters.key;
-      if (clusters.status === 'clustered') break;
+      const found = await heavy.clusterLeaves(run, pass);
+      pass = found.key;
+      if (found.status === 'clustered') break;
       if (refits === MAX_REFITS)
         throw ApplicationFailure.nonRetryable(
           `basis: DIRECT found fewer than ${plan.anchors} clusters after ${MAX_REFITS} refits; lower basis.anchors`,
@@ -196,7 +198,7 @@ async function fitBasis(stages: RunStages, heavy: Activities, run: PlanRef, plan
   }
   // Each round fills one centre at least, or fails.
   for (let round = 0; round < plan.anchors; round++) {
-    if (plan.basisPasses) await stages.map({ stage: 'nominate', run, model, pass }, shards);
+    if (clusters) await stages.map({ stage: 'nominate', run, model, pass }, shards);
     const chosen = await heavy.chooseAnchors(run, pass);
     if (chosen.status === 'chosen') return chosen.basis;
     pass = chosen.key;

@@ -1,10 +1,8 @@
 import type { RunSpec } from '../../config/runSpec.js';
 import { digestJson } from '../../datasets/digest.js';
 import { findBasis, type BasisRecord } from '../../datasets/basis.js';
-import type { RunRef } from '../run/documents.js';
 import { invalidInput } from '../engine/failures.js';
-import type { Work } from '../engine/heartbeat.js';
-import type { Runs } from '../run/runs.js';
+import type { OpenRun } from '../run/openRun.js';
 
 /** Number of anchors K that a spec asks for. */
 export function anchorCount({ basis }: RunSpec): number {
@@ -26,12 +24,12 @@ export function basisParameters({ basis }: RunSpec): BasisRecord['parameters'] {
  * The basis this run must take: the one named by `basis.from`, else the one its name pinned, while method, K, reference model, parameters,
  * centre and what it extends are what the spec says; null when a basis is to be fitted.
  */
-export async function pinnedBasis(runs: Runs, run: RunRef, work: Work): Promise<string | null> {
-  const { spec } = await runs.request(run);
+export async function pinnedBasis(run: OpenRun & { spec: RunSpec }): Promise<string | null> {
+  const { spec } = run;
   const { from, extend, refit, method } = spec.basis;
-  if (from) return (await existingBasis(runs, run, 'from', from, work)).basis;
+  if (from) return (await existingBasis(run, 'from', from)).basis;
   if (refit) return null;
-  const known = await findBasis(runs.store(run), spec.name, work);
+  const known = await findBasis(run.store, spec.name, run.work);
   if (!known) return null;
   const asked = Array.isArray(spec.basis.anchors) ? spec.basis.anchors : null;
   const named = known.anchors.map(({ material_id, atom_index }) => `${material_id}:${atom_index}`);
@@ -44,7 +42,7 @@ export async function pinnedBasis(runs: Runs, run: RunRef, work: Work): Promise<
     (asked === null || asked.every((name, i) => name === named[i]));
   if (!same) return null;
   // `extend` may name the run itself, whose pinned basis is then the longer one from its second time on.
-  if (extend && extend !== spec.name && known.extends !== (await extendedBasis(runs, run, spec, work))?.basis)
+  if (extend && extend !== spec.name && known.extends !== (await extendedBasis(run))?.basis)
     return null;
   return extend && !known.extends ? null : known.basis;
 }
@@ -53,15 +51,11 @@ export async function pinnedBasis(runs: Runs, run: RunRef, work: Work): Promise<
  * The basis that `basis.extend` names, if it does.
  * @throws a final failure where there is none, or where a longer one could not keep its coordinates
  */
-export async function extendedBasis(
-  runs: Runs,
-  run: RunRef,
-  spec: RunSpec,
-  work: Work,
-): Promise<BasisRecord | undefined> {
+export async function extendedBasis(run: OpenRun & { spec: RunSpec }): Promise<BasisRecord | undefined> {
+  const { spec } = run;
   const { extend } = spec.basis;
   if (!extend) return undefined;
-  const base = await existingBasis(runs, run, 'extend', extend, work);
+  const base = await existingBasis(run, 'extend', extend);
   if (spec.coordinates.centre === 'anchors')
     throw invalidInput("basis.extend: with coordinates.centre 'anchors' every coordinate changes; fit a new basis");
   if (base.anchors.length >= anchorCount(spec))
@@ -73,14 +67,12 @@ export async function extendedBasis(
 
 /** The basis that `field` of the spec names by digest or run. @throws a final failure where it does not fit the spec */
 async function existingBasis(
-  runs: Runs,
-  run: RunRef,
+  run: OpenRun & { spec: RunSpec },
   field: 'from' | 'extend',
   name: string,
-  work: Work,
 ): Promise<BasisRecord> {
-  const { spec } = await runs.request(run);
-  const known = await findBasis(runs.store(run), name, work);
+  const { spec } = run;
+  const known = await findBasis(run.store, name, run.work);
   if (!known)
     throw invalidInput(
       `basis.${field}: there is no basis ${name} in ${run.output}; give the name of a run or of one of its folders bases/`,

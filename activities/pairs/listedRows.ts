@@ -1,9 +1,9 @@
 import { sha256Hex } from '../../datasets/digest.js';
 import * as keys from '../../datasets/keys.js';
-import { decodeStructures } from '../../datasets/tables/structures.js';
 import type { AtomId } from '../../latent/base/atomId.js';
 import { invalidInput } from '../engine/failures.js';
 import type { PlannedRun } from '../run/openRun.js';
+import { findStructures } from '../snapshot/atoms.js';
 import { byteSource } from '../snapshot/sourceFiles.js';
 
 /** Wrong lines that an error names. */
@@ -24,18 +24,12 @@ export async function keepListedRows(run: PlannedRun, file: string): Promise<str
     throw invalidInput(`similarity.rows: ${file} cannot be read (${(error as Error).message})`);
   }
   const atoms = parseRows(Buffer.concat(chunks).toString('utf8'), file);
-  const shards = await run.shardsHolding(atoms.map(({ materialId }) => materialId));
-  const sizes = new Map<string, number>();
-  const read = async ([shard, ids]: [number, Set<string>]) =>
-    decodeStructures(await run.get((await run.shard(shard)).key)).filter(({ materialId }) => ids.has(materialId));
-  for await (const found of run.ahead(shards, read)) {
-    for (const { materialId, atomicNumbers } of found) sizes.set(materialId, atomicNumbers.length);
-    run.work.beat({ sizes: sizes.size });
-  }
-  const unknown = atoms.filter(({ materialId, atomIndex }) => !(atomIndex < (sizes.get(materialId) ?? 0)));
+  const structures = await findStructures(run, atoms.map(({ materialId }) => materialId));
+  const sizeOf = (materialId: string) => structures.get(materialId)?.atomicNumbers.length;
+  const unknown = atoms.filter(({ materialId, atomIndex }) => !(atomIndex < (sizeOf(materialId) ?? 0)));
   if (unknown.length > 0) {
     const named = unknown.slice(0, NAMED).map(({ materialId, atomIndex }) => {
-      const size = sizes.get(materialId);
+      const size = sizeOf(materialId);
       return `${materialId}:${atomIndex} (${size === undefined ? 'no such structure' : `${size} atoms, counted from 0`})`;
     });
     throw invalidInput(

@@ -38,6 +38,7 @@ interface StageInputs {
   embed: OfModel;
   embedded: OfModel;
   statistics: OfModel;
+  rankAtoms: OfModel;
   summarise: OfModel & { pass: string };
   nominate: OfModel & { pass: string };
   project: OfModel & InBasis;
@@ -238,8 +239,8 @@ export interface PlanSummary {
   referenceModel: string;
   /** Digest of the basis to reuse, if one is pinned and still fits. */
   pinnedBasis: string | null;
-  /** The basis is fitted from statistics and clustering passes. */
-  basisPasses: boolean;
+  /** How anchors are chosen: by clustering the reference model's embeddings, among its atoms of lowest rank, or by name. */
+  anchorChoice: 'clusters' | 'ranks' | 'names';
   /** Diagnostics that are switched on, in order, with the number of their items. */
   diagnostics: { stage: DiagnosticStage; items: number }[];
   limit: number;

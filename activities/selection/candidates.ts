@@ -1,9 +1,9 @@
 import { sha256Hex } from '../../datasets/digest.js';
-import { decodeStructures } from '../../datasets/tables/structures.js';
 import { compareAtoms, type AtomId } from '../../latent/base/atomId.js';
 import type { SelectedRow } from '../compute/selectionTasks.js';
 import { readListedRows } from '../pairs/listedRows.js';
 import type { PlannedRun } from '../run/openRun.js';
+import { findStructures } from '../snapshot/atoms.js';
 import { drawName, lowestRows, selectionRequest } from './select.js';
 
 /** Atoms that the pairs of a run can ask for: of each model their vectors are gathered once. */
@@ -69,17 +69,9 @@ async function listedAtoms(run: PlannedRun): Promise<Placed[] | null> {
   const { listed_rows: list } = run.plan;
   if (list === null) return null;
   const atoms = await readListedRows(run, list);
-  const numbers = new Map<string, { shard: number; atomicNumbers: Uint8Array }>();
-  const shards = await run.shardsHolding(atoms.map(({ materialId }) => materialId));
-  const read = async ([shard, ids]: [number, Set<string>]) => ({
-    shard,
-    rows: decodeStructures(await run.get((await run.shard(shard)).key)).filter(({ materialId }) => ids.has(materialId)),
-  });
-  for await (const { shard, rows } of run.ahead(shards, read))
-    for (const { materialId, atomicNumbers } of rows)
-      numbers.set(materialId, { shard, atomicNumbers: atomicNumbers.slice() });
+  const structures = await findStructures(run, atoms.map(({ materialId }) => materialId));
   return atoms.map((atom) => {
-    const { shard, atomicNumbers } = numbers.get(atom.materialId)!;
+    const { shard, atomicNumbers } = structures.get(atom.materialId)!;
     return { ...atom, shard, atomicNumber: atomicNumbers[atom.atomIndex] };
   });
 }
