@@ -8,10 +8,11 @@ import { builtinModules } from 'node:module';
 const mayImport = {
   structures: [],
   threads: [],
-  latent: [],
+  onnx: [],
+  latent: ['onnx'],
   config: [],
   infra: [],
-  models: ['structures', 'threads', 'latent'],
+  models: ['structures', 'threads', 'onnx'],
   datasets: ['config'],
   activities: ['structures', 'models', 'latent', 'datasets', 'config', 'threads'],
   workflows: ['config'], // and types of activities, see below
@@ -38,7 +39,11 @@ const importRule = (room) => {
       paths.push({ name: `node:${name}`, message: 'Workflow code runs in a sandbox without Node builtins.' });
     }
     paths.push({ name: 'zod', message: 'zod is validated at the edges; it stays out of the workflow bundle.' });
-    patterns.push({ regex: 'config/(runSpec|settings)', allowTypeImports: true, message: 'These load zod: import types only.' });
+    patterns.push({
+      regex: 'config/(runSpec|settings)',
+      allowTypeImports: true,
+      message: 'These load zod: import types only.',
+    });
   }
   return {
     files: [`${room}/**/*.ts`],

@@ -1,5 +1,5 @@
-import { encodeOnnxModel } from '../latent/kernels/onnxModel.js';
-import { opsetOf } from './onnxFile.js';
+import { encodeOnnxModel } from '../onnx/writer.js';
+import { opsetOf } from '../onnx/reader.js';
 import { INPUT_TENSORS, type ModelCard } from './card.js';
 import { normalDeviate, seededRandom } from './crystalVariants.js';
 import { sha256Hex } from './store.js';

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { InferenceSession } from 'onnxruntime-node';
 import { describeTensor, ModelRefused, sameTensor, type TensorSpec } from './card.js';
 import type { Provider } from './graphBatch.js';
-import { opsetOf } from './onnxFile.js';
+import { opsetOf } from '../onnx/reader.js';
 import { sha256Hex, type ResolvedModel } from './store.js';
 
 /** The configured execution provider cannot run here; the message says how to add it. koine never falls back silently. */

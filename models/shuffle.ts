@@ -1,6 +1,6 @@
 import { ModelRefused, type ModelCard } from './card.js';
 import { randomOrder, seededRandom } from './crystalVariants.js';
-import { floatArrays } from './onnxFile.js';
+import { floatArrays } from '../onnx/reader.js';
 import { sha256Hex, type ResolvedModel } from './store.js';
 
 /** Arrays of fewer entries (scales, biases, basis parameters, energies of the elements) stay as they are. */

@@ -1,5 +1,5 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { encodeOnnxModel, type OnnxGraph } from './onnxModel.js';
+import { encodeOnnxModel, type OnnxGraph } from '../../onnx/writer.js';
 
 /** Where kernels run. */
 export interface KernelOptions {

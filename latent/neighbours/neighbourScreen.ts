@@ -1,5 +1,5 @@
 import { Kernel } from '../kernels/kernel.js';
-import type { OnnxNode, TensorSpec } from '../kernels/onnxModel.js';
+import type { OnnxNode, TensorSpec } from '../../onnx/writer.js';
 import type { Matrix } from '../base/matrix.js';
 import { screeningError } from './pairwise.js';
 

@@ -14,7 +14,7 @@ import { ROW_TABLES } from '../../datasets/tables/schemas.js';
 import { decodeStructureVectors } from '../../datasets/tables/structureVectors.js';
 import { decodeTransportBarycentric } from '../../datasets/tables/transportBarycentric.js';
 import { verifyDataset } from '../../datasets/verify.js';
-import { encodeOnnxModel } from '../../latent/kernels/onnxModel.js';
+import { encodeOnnxModel } from '../../onnx/writer.js';
 import { controlModel } from '../../models/controls.js';
 import { sha256Hex } from '../../models/store.js';
 import type { Structure } from '../../structures/structure.js';

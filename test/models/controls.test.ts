@@ -5,12 +5,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readSettings } from '../../config/settings.js';
 import { parseCard } from '../../models/card.js';
 import { InferencePool, structureEmbeddings } from '../../models/inferencePool.js';
-import { floatArrays } from '../../models/onnxFile.js';
+import { floatArrays } from '../../onnx/reader.js';
 import { shuffledNetwork } from '../../models/shuffle.js';
 import { ModelStore } from '../../models/store.js';
 import { verifyModel } from '../../models/verify.js';
 import { addControl, addShuffled } from '../../workers/modelControls.js';
-import { encodeOnnxModel } from '../../latent/kernels/onnxModel.js';
+import { encodeOnnxModel } from '../../onnx/writer.js';
 import { describeShared, sharedPath } from '../support/shared.js';
 import { devStructures } from './devStructures.js';
 import { crystal, tinyNetwork } from './tinyNetwork.js';
@@ -72,26 +72,6 @@ test('controls hold every check of koine models verify', async () => {
   }));
   const checks = await verifyModel(pool, model, structures);
   expect(checks.filter(({ ok }) => !ok)).toEqual([]);
-});
-
-test('float arrays are found in initialisers and Constant nodes, and nowhere else', () => {
-  const onnx = encodeOnnxModel({
-    name: 'arrays',
-    inputs: { x: { type: 'float32', shape: ['n'] } },
-    outputs: { y: { type: 'float32', shape: ['n'] } },
-    constants: {
-      single: { shape: [3], data: Float32Array.of(1, 2, 3) },
-      double: { shape: [2], data: Float64Array.of(4, 5) },
-      whole: { shape: [2], data: BigInt64Array.of(6n, 7n) },
-    },
-    nodes: [{ op: 'Add', inputs: ['x', 'x'], outputs: ['y'] }],
-  });
-  expect([...floatArrays(onnx)].map(({ count, width }) => [count, width])).toEqual([
-    [3, 4],
-    [2, 8],
-  ]);
-  const [first] = floatArrays(onnx);
-  expect(new DataView(onnx.buffer, onnx.byteOffset).getFloat32(first.start + 4, true)).toBe(2);
 });
 
 test('a network without large arrays cannot be shuffled', () => {

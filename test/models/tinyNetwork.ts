@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { encodeOnnxModel, type OnnxNode } from '../../latent/kernels/onnxModel.js';
+import { encodeOnnxModel, type OnnxNode } from '../../onnx/writer.js';
 import type { Crystal } from '../../models/graphBatch.js';
 import { neighbourList } from '../../structures/neighbours.js';
 

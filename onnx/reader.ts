@@ -1,6 +1,6 @@
 /**
  * The few facts koine reads from an ONNX file itself, by walking its protobuf wire format (onnx.proto3, field numbers
- * below): the opset, which ONNX Runtime does not report.
+ * below): the opset, which ONNX Runtime does not report, and where float arrays lie.
  */
 
 const VARINT = 0;
@@ -9,7 +9,7 @@ const LENGTH_DELIMITED = 2;
 const FIXED32 = 5;
 
 /** One field of a protobuf message; `start` and `end` bound the payload of a length-delimited one. */
-export interface WireField {
+interface WireField {
   number: number;
   /** Value of a varint field; 0 for the others. */
   value: number;
@@ -21,12 +21,12 @@ export interface WireField {
  * Fields of the protobuf message in `bytes[from, to)`, in file order.
  * @throws Error if the bytes are not a protobuf message
  */
-export function* wireFields(bytes: Uint8Array, from = 0, to = bytes.length): Generator<WireField> {
+function* wireFields(bytes: Uint8Array, from = 0, to = bytes.length): Generator<WireField> {
   let at = from;
   const varint = (): number => {
     let value = 0;
     for (let scale = 1; ; scale *= 128) {
-      if (at >= to || scale > 2 ** 63) throw new Error('models/onnxFile: not a protobuf message (bad varint)');
+      if (at >= to || scale > 2 ** 63) throw new Error('onnx/reader: not a protobuf message (bad varint)');
       const byte = bytes[at++];
       value += (byte & 127) * scale;
       if (byte < 128) return value;
@@ -43,8 +43,8 @@ export function* wireFields(bytes: Uint8Array, from = 0, to = bytes.length): Gen
       at += length;
     } else if (kind === FIXED64) at += 8;
     else if (kind === FIXED32) at += 4;
-    else throw new Error(`models/onnxFile: not a protobuf message (wire type ${kind})`);
-    if (at > to) throw new Error('models/onnxFile: the file is cut short');
+    else throw new Error(`onnx/reader: not a protobuf message (wire type ${kind})`);
+    if (at > to) throw new Error('onnx/reader: the file is cut short');
     field.end = at;
     yield field;
   }

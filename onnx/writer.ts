@@ -1,5 +1,5 @@
 /**
- * Writes small ONNX models as bytes, so that the kernels of `latent/` are readable graphs in TypeScript instead of binary files.
+ * Writes small ONNX models as bytes, so that kernels and controls are readable graphs in TypeScript instead of binary files.
  * Covers what those need of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto): nodes, attributes, initialisers and
  * typed inputs and outputs. Field numbers below are onnx.proto's.
  */
@@ -125,7 +125,7 @@ function encodeConstant(name: string, { shape, data }: OnnxConstant): Message {
   const size = shape.reduce((product, dimension) => product * dimension, 1);
   if (size !== data.length) {
     throw new RangeError(
-      `latent/kernels: constant '${name}' has ${data.length} values; its shape [${shape.join(', ')}] needs ${size}`,
+      `onnx/writer: constant '${name}' has ${data.length} values; its shape [${shape.join(', ')}] needs ${size}`,
     );
   }
   const message = new Message();
