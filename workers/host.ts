@@ -20,6 +20,10 @@ export interface Host {
 /** A micro-batch takes at most seconds; activities resume from their parts anyway. */
 const GRACE = '10 seconds';
 const FORCE = '20 seconds';
+/** How often an activity tells that it lives, see `workflows/policies.ts`. */
+const HEARTBEAT = '2 seconds';
+/** A killed worker's workflows go on elsewhere once it has not asked for their next task for so long. */
+const STICKY = '5 seconds';
 /** Workflow states are small; this many ranges and runs stay warm. */
 const CACHED_WORKFLOWS = 200;
 
@@ -42,7 +46,8 @@ export async function hostWorkers(
     namespace,
     taskQueue: taskQueue(role, queueSuffix),
     identity: `${hostname()}/${process.pid}/${role}`,
-    maxHeartbeatThrottleInterval: '10 seconds',
+    maxHeartbeatThrottleInterval: HEARTBEAT,
+    defaultHeartbeatThrottleInterval: HEARTBEAT,
     shutdownGraceTime: GRACE,
     shutdownForceTime: FORCE,
     ...(settings.deployment
@@ -67,6 +72,7 @@ export async function hostWorkers(
       workflowBundle: { codePath: bundle },
       enableNonLocalActivities: false,
       maxCachedWorkflows: CACHED_WORKFLOWS,
+      stickyQueueScheduleToStartTimeout: STICKY,
     }),
     inference: () => ({
       ...common('inference'),

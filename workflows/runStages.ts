@@ -22,10 +22,12 @@ import { searchAttributes } from './searchAttributes.js';
 /** Models embedded or projected at the same time: the tail of one overlaps the start of the next. */
 const MODELS_IN_FLIGHT = 2;
 
+type Child = ChildWorkflowHandle<typeof fanOut> | ChildWorkflowHandle<typeof range>;
+
 /** The fan-outs of one run, with what an operator sees of them and can do to them. Make one before the first await. */
 export class RunStages {
   readonly progress: RunProgress = { stage: 'snapshot', paused: false, snapshot: null, stages: [] };
-  private readonly children = new Set<ChildWorkflowHandle<typeof fanOut> | ChildWorkflowHandle<typeof range>>();
+  private readonly children = new Set<Child>();
   private readonly rows = new Map<string, StageProgress>();
   private readonly control: Control;
 
@@ -90,7 +92,7 @@ export class RunStages {
       }),
     };
     const scope = new CancellationScope();
-    const child = await scope.run(() =>
+    const child = await scope.run<Child>(async () =>
       items <= SHARDS_PER_RANGE
         ? startChild(range, {
             ...options,

@@ -11,7 +11,7 @@ export interface Work {
   beat(cursor: unknown): void;
 }
 
-const BEAT_MILLISECONDS = 5_000;
+const BEAT_MILLISECONDS = 2_000;
 
 /** Runs `work` as an activity body with a steady heartbeat that carries its latest cursor. */
 export async function withHeartbeat<T>(work: (work: Work) => Promise<T>): Promise<T> {
