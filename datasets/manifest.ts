@@ -16,12 +16,20 @@ export interface PartEntry extends ObjectEntry {
   rows: number;
 }
 
-/** A table of a run as it is handed to {@link putManifest}; parts in any order. */
+/** A table of a run as it is handed to {@link putManifest}. */
 export interface TableContent {
   table: string;
   /** Column types by name, as documented by the table's module. */
   schema: Readonly<Record<string, string>>;
-  parts: Iterable<PartEntry> | AsyncIterable<PartEntry>;
+  /** In any order. */
+  parts?: Iterable<PartEntry> | AsyncIterable<PartEntry>;
+  /** Lists that {@link putPartList} has put already, instead of parts: of a table that has some for every page of a snapshot. */
+  lists?: readonly PartListEntry[];
+}
+
+/** A list of parts that is in the store: its own object, the rows of its parts, and how many they are. */
+export interface PartListEntry extends PartEntry {
+  parts: number;
 }
 
 /**
@@ -53,7 +61,7 @@ export interface RunManifest extends Omit<RunContent, 'tables'> {
   tables: (PartEntry & { table: string; part_count: number })[];
 }
 
-/** A table node: its parts, or the lists of its parts where they are more than {@link MAX_PARTS_PER_LIST}. */
+/** A table node: its parts, or lists of them: a list a page, or where they are more than {@link MAX_PARTS_PER_LIST}. */
 interface TableManifest {
   kind: 'table';
   version: 1;
@@ -100,30 +108,48 @@ export async function putManifest(
   return (await putNode(store, root, options)).sha256;
 }
 
+/** Puts one list of parts, sorted by key, for a table that is given as lists. */
+export async function putPartList(
+  store: ObjectStore,
+  table: string,
+  parts: readonly PartEntry[],
+  options: StoreOptions = {},
+): Promise<PartListEntry> {
+  const sorted = inOrder(table, parts);
+  const list: PartListManifest = { kind: 'parts', version: 1, table, parts: sorted };
+  return { ...(await putNode(store, list, options)), rows: rowsOf(sorted), parts: sorted.length };
+}
+
 async function putTable(
   store: ObjectStore,
-  { table, schema, parts: given }: TableContent,
+  { table, schema, parts: given = [], lists: ready = [] }: TableContent,
   partsPerList: number,
   options: StoreOptions,
 ): Promise<RunManifest['tables'][number]> {
-  const parts: PartEntry[] = [];
-  for await (const { key, bytes, rows, sha256 } of given) parts.push({ key, bytes, rows, sha256 });
-  parts.sort((a, b) => compareCodePoints(a.key, b.key));
-  for (let i = 1; i < parts.length; i++) {
-    if (parts[i].key === parts[i - 1].key)
-      throw new RangeError(`datasets: table '${table}' lists '${parts[i].key}' twice`);
-  }
-  const rows = rowsOf(parts);
+  const collected: PartEntry[] = [];
+  for await (const part of given) collected.push(part);
+  const parts = inOrder(table, collected);
+  const lists = [...ready];
+  if (parts.length > partsPerList || (lists.length > 0 && parts.length > 0))
+    for (let at = 0; at < parts.length; at += partsPerList)
+      lists.push(await putPartList(store, table, parts.slice(at, at + partsPerList), options));
+  const rows = lists.length > 0 ? rowsOf(lists) : rowsOf(parts);
   const node: TableManifest = { kind: 'table', version: 1, table, schema, rows };
-  if (parts.length <= partsPerList) node.parts = parts;
-  else {
-    node.part_lists = [];
-    for (let at = 0; at < parts.length; at += partsPerList) {
-      const list: PartListManifest = { kind: 'parts', version: 1, table, parts: parts.slice(at, at + partsPerList) };
-      node.part_lists.push({ ...(await putNode(store, list, options)), rows: rowsOf(list.parts) });
-    }
-  }
-  return { ...(await putNode(store, node, options)), table, rows, part_count: parts.length };
+  if (lists.length > 0)
+    node.part_lists = lists.map(({ key, bytes, rows: inList, sha256 }) => ({ key, bytes, rows: inList, sha256 }));
+  else node.parts = parts;
+  const part_count = lists.length > 0 ? lists.reduce((sum, list) => sum + list.parts, 0) : parts.length;
+  return { ...(await putNode(store, node, options)), table, rows, part_count };
+}
+
+/** Parts in order of their keys, without what else they may carry. @throws RangeError where two have one key */
+function inOrder(table: string, parts: readonly PartEntry[]): PartEntry[] {
+  const sorted = parts
+    .map(({ key, bytes, rows, sha256 }) => ({ key, bytes, rows, sha256 }))
+    .sort((a, b) => compareCodePoints(a.key, b.key));
+  const twice = sorted.find(({ key }, i) => key === sorted[i + 1]?.key);
+  if (twice) throw new RangeError(`datasets: table '${table}' lists '${twice.key}' twice`);
+  return sorted;
 }
 
 /** Reads the root of a manifest tree, its digest checked. @throws {ManifestCorrupt} */
