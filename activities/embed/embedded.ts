@@ -1,6 +1,6 @@
 import { digestJson } from '../../datasets/digest.js';
 import * as keys from '../../datasets/keys.js';
-import { putPartList, type PartEntry } from '../../datasets/manifest.js';
+import { putPartList, type PartEntry, type PartListEntry } from '../../datasets/manifest.js';
 import type { QuarantineRow } from '../../datasets/tables/quarantine.js';
 import { itemMade, type ItemStage } from '../run/itemStage.js';
 import type { PlannedRun } from '../run/openRun.js';
@@ -10,7 +10,7 @@ import { embedStage } from './embed.js';
 export interface EmbeddedPage {
   outputs: {
     /** The list of its parts, as the manifest takes it; null where the model embedded nothing of the page. */
-    list: PartEntry | null;
+    list: PartListEntry | null;
     /** Moments of all its embeddings, merged in shard order. */
     moments: PartEntry | null;
   };

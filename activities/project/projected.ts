@@ -1,5 +1,5 @@
 import { digestJson } from '../../datasets/digest.js';
-import { putPartList, type PartEntry } from '../../datasets/manifest.js';
+import { putPartList, type PartEntry, type PartListEntry } from '../../datasets/manifest.js';
 import { embeddedPage } from '../embed/embedded.js';
 import { itemMade, type ItemStage } from '../run/itemStage.js';
 import type { PlannedRun } from '../run/openRun.js';
@@ -9,7 +9,7 @@ import { projectStage } from './project.js';
 /** The coordinates of one page of a model: the shards of the page in order. */
 export interface ProjectedPage {
   /** Lists of parts, as the manifest takes them; nulls where the model embedded nothing of the page. */
-  outputs: { coordinates: PartEntry | null; structure_vectors: PartEntry | null };
+  outputs: { coordinates: PartListEntry | null; structure_vectors: PartListEntry | null };
   parts: (PartEntry | null)[];
   /** Digest of the embeddings and coordinates: what is computed from the page depends on it. */
   digest: string;
