@@ -144,6 +144,7 @@ export async function alignDatabase(input: AlignInput): Promise<RunSummary> {
       warnings,
       manifest,
       output: input.output,
+      stages: stages.seconds,
       wall_seconds: seconds(Date.now() - started),
     };
     await quick.recordRun(request, summary);

@@ -30,6 +30,7 @@ export class RunStages {
   private readonly children = new Set<Child>();
   private readonly rows = new Map<string, StageProgress>();
   private readonly control: Control;
+  private readonly entered: { stage: StageName; at: number }[] = [];
 
   constructor(
     private readonly runName: string,
@@ -52,8 +53,17 @@ export class RunStages {
   async enter(stage: StageName): Promise<void> {
     await condition(() => !this.control.paused);
     this.progress.stage = stage;
+    this.entered.push({ stage, at: Date.now() });
     upsertSearchAttributes(searchAttributes({ Stage: stage }));
     this.show();
+  }
+
+  /** Seconds from entering each stage to entering the next, or to now. */
+  get seconds(): { stage: StageName; seconds: number }[] {
+    return this.entered.map(({ stage, at }, i) => ({
+      stage,
+      seconds: ((this.entered[i + 1]?.at ?? Date.now()) - at) / 1000,
+    }));
   }
 
   /** Names the snapshot, from when it is known. */

@@ -276,6 +276,8 @@ export interface RunSummary {
   inference_share: number | null;
   manifest: string;
   output: string;
+  /** Wall seconds of each stage, in order. */
+  stages: { stage: StageName; seconds: number }[];
   wall_seconds: number;
 }
 
