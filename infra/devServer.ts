@@ -32,7 +32,7 @@ export interface DevServerOptions {
   onProgress?: OnProgress;
 }
 
-/** A running development server and this caller's hold on it. */
+/** A running development server and this caller's hold on it; it is started again when it dies while it is held. */
 export interface DevServer {
   /** gRPC address, `127.0.0.1:port`. */
   address: string;
@@ -60,6 +60,8 @@ const IP = '127.0.0.1';
 const START_SECONDS = 90;
 /** The server answers SIGTERM within a second or two; then it has lost nothing by SIGKILL, its database is transactional. */
 const STOP_SECONDS = 15;
+/** How soon it is seen that the server's process has ended. */
+const GUARD_MILLISECONDS = 500;
 /** Starts on ports that turn out to be taken. */
 const PORT_ATTEMPTS = 5;
 const LOG_BYTES = 16 * 1024 * 1024;
@@ -80,18 +82,54 @@ export async function startDevServer(options: DevServerOptions): Promise<DevServ
       const running = await findHealthy(stateDir, onProgress);
       const record = running ?? (await launch(binary, stateDir, onProgress));
       await registerSearchAttributes(addressOf(record), NAMESPACE, searchAttributes);
+      const unguard = guard(binary, stateDir, onProgress);
       return {
         address: addressOf(record),
         uiUrl: `http://${IP}:${record.uiPort}`,
         namespace: NAMESPACE,
         owned: running === null,
-        release: () => release(stateDir, lease),
+        release: () => {
+          unguard();
+          return release(stateDir, lease);
+        },
       };
     } catch (error) {
       rmSync(lease, { force: true });
       throw error;
     }
   });
+}
+
+/**
+ * Starts the server again, on its ports and its database, whenever its process ends: clients and workers of the folder go on where they were.
+ * @returns ends the watch
+ */
+function guard(binary: string, stateDir: string, onProgress: OnProgress): () => void {
+  let restarting = false;
+  const restart = async () => {
+    const dead = findDevServer(stateDir);
+    if (restarting || !dead || dead.alive) return;
+    restarting = true;
+    onProgress(`the Temporal development server (process ${dead.process.pid}) has ended; starting it again`);
+    try {
+      await locked(stateDir, onProgress, async () => {
+        if (!watching || findDevServer(stateDir)?.alive) return; // another holder was faster
+        const { port } = await launch(binary, stateDir, onProgress);
+        if (port !== dead.port) onProgress(`it is at ${IP}:${port} now, since port ${dead.port} was taken; start koine again`);
+      });
+    } catch (error) {
+      onProgress(`the Temporal development server cannot be started again: ${(error as Error).message}`);
+    } finally {
+      restarting = false;
+    }
+  };
+  let watching = true;
+  const timer = setInterval(() => void restart(), GUARD_MILLISECONDS);
+  timer.unref();
+  return () => {
+    watching = false;
+    clearInterval(timer);
+  };
 }
 
 /**
