@@ -47,7 +47,12 @@ export async function main(): Promise<void> {
     const results: [string, Measured][] = [];
     for (const size of SIZES) {
       const source = join(home, `source-${size}`);
-      const bytes = await writeSyntheticCrystals(source, size, Math.max(2, Math.ceil(size / STRUCTURES_PER_FILE)), SEED);
+      const bytes = await writeSyntheticCrystals(
+        source,
+        size,
+        Math.max(2, Math.ceil(size / STRUCTURES_PER_FILE)),
+        SEED,
+      );
       console.log(`\n${size} structures of 4 atoms, ${(bytes / 1e6).toFixed(0)} MB of extended XYZ`);
       const output = join(home, `out-${size}`);
       const place = new Deployment(server, home, `s${size}`, {});
@@ -165,7 +170,9 @@ function peakMegabytes(pid: number | undefined): number {
 
 async function report(what: string, { summary, seconds, peaks }: Measured): Promise<void> {
   const memory = Object.entries(peaks).map(([role, peak]) => `${role} ${peak.toFixed(0)}`);
-  console.log(`  ${what}: ${seconds.toFixed(1)} s; ${summary.models[0].shards.total} shards; peak MB: ${memory.join(', ')}`);
+  console.log(
+    `  ${what}: ${seconds.toFixed(1)} s; ${summary.models[0].shards.total} shards; peak MB: ${memory.join(', ')}`,
+  );
   const { stages, requests } = summary;
   console.log(`    seconds: ${stages.map(({ stage, seconds: spent }) => `${stage} ${spent.toFixed(1)}`).join(', ')}`);
   const shards = summary.models[0].shards.total * MODELS.length;

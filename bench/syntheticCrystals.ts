@@ -21,7 +21,12 @@ const FRAMES_PER_WRITE = 500;
  * nothing, so that a merge finds every id anywhere. The crystals of a larger `count` with the same seed begin with those of a smaller one.
  * @returns bytes written
  */
-export async function writeSyntheticCrystals(folder: string, count: number, files: number, seed: number): Promise<number> {
+export async function writeSyntheticCrystals(
+  folder: string,
+  count: number,
+  files: number,
+  seed: number,
+): Promise<number> {
   await mkdir(folder, { recursive: true });
   let bytes = 0;
   for (let file = 0; file < files; file++) {

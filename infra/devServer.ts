@@ -115,7 +115,8 @@ function guard(binary: string, stateDir: string, onProgress: OnProgress): () => 
       await locked(stateDir, onProgress, async () => {
         if (!watching || findDevServer(stateDir)?.alive) return; // another holder was faster
         const { port } = await launch(binary, stateDir, onProgress);
-        if (port !== dead.port) onProgress(`it is at ${IP}:${port} now, since port ${dead.port} was taken; start koine again`);
+        if (port !== dead.port)
+          onProgress(`it is at ${IP}:${port} now, since port ${dead.port} was taken; start koine again`);
       });
     } catch (error) {
       onProgress(`the Temporal development server cannot be started again: ${(error as Error).message}`);

@@ -79,7 +79,11 @@ export function basisStage(memory: RunMemory) {
     },
 
     /** Clusters the leaves of all shards into K groups, or asks for summaries with a smaller threshold. */
-    async clusterLeaves(ref: PlanRef, key: string, work: Work): Promise<{ status: 'clustered' | 'refit'; key: string }> {
+    async clusterLeaves(
+      ref: PlanRef,
+      key: string,
+      work: Work,
+    ): Promise<{ status: 'clustered' | 'refit'; key: string }> {
       const run = await memory.planned(ref, work);
       const pass = await run.pass(key);
       const leaves = (await partsOf(run, summariseStage, key)).filter((part) => part !== null);
@@ -169,7 +173,10 @@ async function refuseTooMany<T>(choose: () => Promise<T>): Promise<T> {
 
 /** Adds the element of each atom from the snapshot. @throws a final failure for an atom that is not in it */
 async function nameElements(run: PlannedRun, atoms: readonly AtomId[]): Promise<AnchorAtom[]> {
-  const structures = await findStructures(run, atoms.map(({ materialId }) => materialId));
+  const structures = await findStructures(
+    run,
+    atoms.map(({ materialId }) => materialId),
+  );
   return atoms.map(({ materialId, atomIndex }) => {
     const atomicNumber = structures.get(materialId)?.atomicNumbers[atomIndex];
     if (atomicNumber === undefined)

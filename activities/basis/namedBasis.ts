@@ -42,8 +42,7 @@ export async function pinnedBasis(run: OpenRun & { spec: RunSpec }): Promise<str
     (asked === null || asked.every((name, i) => name === named[i]));
   if (!same) return null;
   // `extend` may name the run itself, whose pinned basis is then the longer one from its second time on.
-  if (extend && extend !== spec.name && known.extends !== (await extendedBasis(run))?.basis)
-    return null;
+  if (extend && extend !== spec.name && known.extends !== (await extendedBasis(run))?.basis) return null;
   return extend && !known.extends ? null : known.basis;
 }
 

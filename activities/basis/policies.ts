@@ -43,7 +43,12 @@ function policyOf({ spec }: PlannedRun): { method: string; count: number; direct
   const { method, extend, seed } = spec.basis;
   // What an existing basis leaves uncovered is found by direction, whatever the method.
   const directions = Boolean(extend) || method === 'farthest-point' || method === 'kmeans++';
-  return { method: extend ? 'farthest-point' : method, count: directions ? POLICY_SAMPLE : anchorCount(spec), directions, seed };
+  return {
+    method: extend ? 'farthest-point' : method,
+    count: directions ? POLICY_SAMPLE : anchorCount(spec),
+    directions,
+    seed,
+  };
 }
 
 /** The candidates stage: of one page of the reference model the atoms of lowest rank, of structures that every model embedded. */
@@ -63,7 +68,10 @@ export const rankAtomsStage: ItemStage<'rankAtoms', PolicyReceipt> = {
     const read = (shard: number) => referenceRows(run, shard, excluded);
     const byElement: ElementCandidates[][] = [];
     let held: (RankedAtom & { vector?: Float32Array })[] = [];
-    for await (const rows of run.ahead(Array.from({ length: shards }, (_, i) => start + i), read)) {
+    for await (const rows of run.ahead(
+      Array.from({ length: shards }, (_, i) => start + i),
+      read,
+    )) {
       if (!rows) continue;
       const { dim, vectors } = rows;
       if (method === 'element-stratified')
@@ -210,7 +218,9 @@ async function vectorsOf(run: PlannedRun, atoms: readonly AtomId[]): Promise<Flo
 }
 
 function joined(vectors: readonly Float32Array[]): Uint8Array {
-  return Buffer.concat(vectors.map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength)));
+  return Buffer.concat(
+    vectors.map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength)),
+  );
 }
 
 function atomId({ materialId, atomIndex }: AtomId): AtomId {

@@ -19,7 +19,10 @@ export const statisticsStage: ItemStage<'statistics', StatisticsReceipt> = {
   async key(run, { model, item }) {
     const { digest } = await embeddedPage(run, model, item);
     const { sources } = run.spec.basis;
-    return digestJson({ embeddings: digest, ...(sources.length > 0 && { sources, structures: run.page(item).digest }) });
+    return digestJson({
+      embeddings: digest,
+      ...(sources.length > 0 && { sources, structures: run.page(item).digest }),
+    });
   },
   async compute(run, { model, item }) {
     // Embedding left the moments of all rows; those of some sources are taken anew.
@@ -28,7 +31,10 @@ export const statisticsStage: ItemStage<'statistics', StatisticsReceipt> = {
     const { start, shards } = run.page(item);
     const partial: PartEntry[] = [];
     const read = (shard: number) => referenceRows(run, shard);
-    for await (const rows of run.ahead(Array.from({ length: shards }, (_, i) => start + i), read)) {
+    for await (const rows of run.ahead(
+      Array.from({ length: shards }, (_, i) => start + i),
+      read,
+    )) {
       if (!rows) continue;
       const moments = await run.compute('moments', { x: rows.vectors, dim: rows.dim });
       partial.push(await run.putPart(keys.moments, moments, 1));
@@ -45,7 +51,10 @@ export async function allMoments(run: PlannedRun): Promise<Uint8Array> {
   const pages = await run.many(run.snapshot.pages.keys(), (item) =>
     itemMade(statisticsStage, run, { stage: 'statistics', run: run.ref, model, item }),
   );
-  const merged = await mergedMoments(run, pages.flatMap(({ outputs }) => outputs.moments ?? []));
+  const merged = await mergedMoments(
+    run,
+    pages.flatMap(({ outputs }) => outputs.moments ?? []),
+  );
   if (merged) return merged;
   const { sources } = run.spec.basis;
   if (sources.length > 0)

@@ -24,7 +24,10 @@ export async function keepListedRows(run: PlannedRun, file: string): Promise<str
     throw invalidInput(`similarity.rows: ${file} cannot be read (${(error as Error).message})`);
   }
   const atoms = parseRows(Buffer.concat(chunks).toString('utf8'), file);
-  const structures = await findStructures(run, atoms.map(({ materialId }) => materialId));
+  const structures = await findStructures(
+    run,
+    atoms.map(({ materialId }) => materialId),
+  );
   const sizeOf = (materialId: string) => structures.get(materialId)?.atomicNumbers.length;
   const unknown = atoms.filter(({ materialId, atomIndex }) => !(atomIndex < (sizeOf(materialId) ?? 0)));
   if (unknown.length > 0) {

@@ -52,7 +52,11 @@ export class RowChoice {
       const elements = atoms.map((atom) => candidates.atomicNumbers[atom]);
       const { source, target } = disjointRows(rows, elements, sample, seed, draw);
       if (source.length < sample && !complete) continue;
-      const side = (taken: Int32Array) => sampleOf(candidates, taken.map((row) => atoms[row]));
+      const side = (taken: Int32Array) =>
+        sampleOf(
+          candidates,
+          taken.map((row) => atoms[row]),
+        );
       return [side(source), side(target)];
     }
   }

@@ -1,56 +1,67 @@
+import type { RunSpec } from '../../config/runSpec.js';
 import { claimModel } from '../../datasets/claim.js';
+import * as keys from '../../datasets/keys.js';
 import { DEFAULT_BUDGETS } from '../../models/graphBatch.js';
 import { encodingContract } from '../../models/card.js';
 import { ENCODER_VERSION } from '../../models/inferencePool.js';
 import { digestJson } from '../../datasets/digest.js';
 import { plannedDiagnostics } from '../diagnostics/diagnostics.js';
-import type { PlanDocument, PlannedModel, PlanSummary, RunRef } from '../run/documents.js';
+import type { PlanDocument, PlannedModel, PlanSummary, RequestRef, SnapshotDocument } from '../run/documents.js';
+import { pairCount } from '../pairs/pairs.js';
 import { keepListedRows } from '../pairs/listedRows.js';
 import { anchorCount, pinnedBasis, referenceModel } from '../basis/namedBasis.js';
 import { refuseWithoutEnergy } from '../diagnostics/judgement.js';
 import { storeLabels } from './labels.js';
 import type { Work } from '../engine/heartbeat.js';
-import type { Runs } from '../run/runs.js';
+import type { RequestedRun, RunMemory } from '../run/openRun.js';
 
 /** The plan stage: resolves models to digests, claims their names in the output, finds the basis to reuse. */
-export function planStage(runs: Runs) {
+export function planStage(memory: RunMemory) {
   return {
     /** Writes the plan of a run over `snapshot`. Refuses a model that is already published with another identity. */
-    async planRun(run: RunRef, snapshot: string, work: Work): Promise<PlanSummary> {
-      const { spec, replace } = await runs.request(run);
-      const store = runs.store(run);
-      const models = await planModels(runs, run);
+    async planRun(ref: RequestRef, snapshot: string, work: Work): Promise<PlanSummary> {
+      const requested = await memory.requested(ref, work);
+      const { spec, replace } = requested.request;
+      const models = await planModels(requested);
       for (const { id, identity } of models)
-        await claimModel(store, snapshot, id, identity, { replace, signal: work.signal });
-
+        await claimModel(requested.store, snapshot, id, identity, { replace, signal: work.signal });
+      const document = await requested.document<SnapshotDocument>(keys.snapshotDocument(snapshot));
       const plan: PlanDocument = {
-        ...{ spec, snapshot: await runs.snapshot(run, snapshot), models },
-        ...{ listed_rows: null, labels: await storeLabels(runs, run) },
+        spec,
+        snapshot: document,
+        models,
+        listed_rows: null,
+        labels: await storeLabels(requested),
       };
       const { rows } = spec.similarity;
-      if (rows !== undefined) plan.listed_rows = await keepListedRows(runs, run, plan, rows, work);
+      if (rows !== undefined) plan.listed_rows = await keepListedRows(memory.unwritten(ref, plan, work), rows);
       return {
-        document: await runs.write(run, 'plans', plan),
+        document: await requested.write('plans', plan),
         models: models.map(({ id }) => id),
-        shards: plan.snapshot.shards,
-        pairs: (models.length * (models.length - 1)) / 2,
+        shards: document.shards,
+        pages: document.pages.length,
+        pairs: pairCount(plan),
         anchors: anchorCount(spec),
         referenceModel: referenceModel(spec),
-        pinnedBasis: await pinnedBasis(runs, run, work),
-        basisPasses: spec.basis.method === 'direct' && !spec.basis.extend,
-        diagnostics: plannedDiagnostics(runs, plan),
+        pinnedBasis: await pinnedBasis(requested),
+        anchorChoice: anchorChoice(spec),
+        diagnostics: plannedDiagnostics(plan),
         limit: spec.limits.quarantine_fraction,
       };
     },
   };
 }
 
+function anchorChoice({ basis }: RunSpec): PlanSummary['anchorChoice'] {
+  if (basis.extend) return 'ranks';
+  return basis.method === 'direct' ? 'clusters' : basis.method === 'explicit' ? 'names' : 'ranks';
+}
+
 /** The models of a request with everything their embeddings depend on. @throws a final failure for an unknown model */
-async function planModels(runs: Runs, run: RunRef): Promise<PlannedModel[]> {
-  const { spec } = await runs.request(run);
+async function planModels({ spec, dependencies }: RequestedRun): Promise<PlannedModel[]> {
   const { provider, batch } = spec.inference;
   const budget = batch ?? DEFAULT_BUDGETS[provider];
-  const store = runs.deps.openModels(spec.model_store);
+  const store = dependencies.openModels(spec.model_store);
   const stated = new Map(Object.entries(spec.lineages).flatMap(([lineage, ids]) => ids.map((id) => [id, lineage])));
   return Promise.all(
     spec.models.map(async (id) => {

@@ -79,7 +79,12 @@ async function embeddingsOfAnchors(run: PlannedRun, basis: string, model: string
 /** A model's own embeddings of the anchors, where this run publishes them. @throws {NotDone} */
 export function anchorPart(run: PlannedRun, basis: string, model: string): Promise<PartEntry> {
   return run.once(`anchors\n${basis}\n${model}`, async () => {
-    const receipt = await findReceipt<AnchorReceipt>(run.store, 'anchor_vectors', anchorKey(run, basis, model), run.work);
+    const receipt = await findReceipt<AnchorReceipt>(
+      run.store,
+      'anchor_vectors',
+      anchorKey(run, basis, model),
+      run.work,
+    );
     if (!receipt) throw new NotDone(`activities: model ${model} has no anchor vectors in basis ${basis}`);
     const { vectors } = receipt.outputs;
     return { ...vectors, key: keys.anchorVectors(basis, model, vectors.sha256) };

@@ -51,7 +51,11 @@ async function projectShard(run: PlannedRun, task: ItemTask<'project'>): Promise
   ]);
   const centred = centre === 'anchors';
   const projection = { x: rows.vectors, anchors: anchors.vectors, dim: rows.dim, offsets: rows.offsets, centred };
-  const { coordinates, means, anchors: dim } = await run.compute('project', projection).catch((error: unknown) => {
+  const {
+    coordinates,
+    means,
+    anchors: dim,
+  } = await run.compute('project', projection).catch((error: unknown) => {
     throw withoutDirection(error, model, centred);
   });
   const metadata = { model, basis, centre };

@@ -24,7 +24,15 @@ export const projectedStage: ItemStage<'projected', ProjectedPage> = {
       anchorPart(run, basis, model),
     ]);
     const { centre } = run.spec.coordinates;
-    return digestJson({ snapshot: run.snapshot.snapshot, page: item, model, basis, embedded, anchors: anchors.sha256, centre });
+    return digestJson({
+      snapshot: run.snapshot.snapshot,
+      page: item,
+      model,
+      basis,
+      embedded,
+      anchors: anchors.sha256,
+      centre,
+    });
   },
   async compute(run, { model, basis, item }) {
     const { start, shards } = run.page(item);
@@ -39,7 +47,10 @@ export const projectedStage: ItemStage<'projected', ProjectedPage> = {
     };
     const [coordinates, structure_vectors] = await Promise.all([
       list('coordinates', parts),
-      list('structure_vectors', receipts.map(({ outputs }) => outputs.structure_vectors)),
+      list(
+        'structure_vectors',
+        receipts.map(({ outputs }) => outputs.structure_vectors),
+      ),
     ]);
     const embedded = await embeddedPage(run, model, item);
     const digest = digestJson([embedded.parts, parts].map((one) => one.map((part) => part && part.sha256)));

@@ -60,7 +60,9 @@ interface InBasis {
 
 /** What starts a fan-out of stage `S`. */
 export type StageInput<S extends FanOutStage = FanOutStage> = {
-  [Stage in S]: { stage: Stage } & (Stage extends DiagnosticStage ? InBasis : StageInputs[Exclude<Stage, DiagnosticStage>]);
+  [Stage in S]: { stage: Stage } & (Stage extends DiagnosticStage
+    ? InBasis
+    : StageInputs[Exclude<Stage, DiagnosticStage>]);
 }[S];
 
 /** One item of a fan-out of stage `S`: a shard, a page, a source unit, a model or a pair, by its number. */

@@ -47,7 +47,10 @@ async function findUnder<S extends FanOutStage, Made extends Receipt>(
   const { placeOf } = stage;
   if (!placeOf) return { made, elsewhere: made };
   const outputs = Object.fromEntries(
-    Object.entries(made.outputs).map(([role, part]) => [role, part && { ...part, key: placeOf(run, task, role, part.sha256) }]),
+    Object.entries(made.outputs).map(([role, part]) => [
+      role,
+      part && { ...part, key: placeOf(run, task, role, part.sha256) },
+    ]),
   );
   return { made: { ...made, outputs }, elsewhere: made };
 }

@@ -65,9 +65,15 @@ export class RunMemory {
     return new PlannedRun(this, ref, await this.document<PlanDocument>(ref.output, ref.plan, work), work);
   }
 
+  /** A run whose plan is still being made: it has no key, so nothing of it is remembered under it. */
+  unwritten(ref: RequestRef, plan: PlanDocument, work: Work): PlannedRun {
+    return new PlannedRun(this, { output: ref.output, plan: '' }, plan, work);
+  }
+
   /** An immutable JSON object of a store, read once. */
   document<T>(output: string, key: string, work: Work): Promise<T> {
-    const read = async () => JSON.parse(Buffer.from(await this.store(output).get(key, work)).toString('utf8')) as unknown;
+    const read = async () =>
+      JSON.parse(Buffer.from(await this.store(output).get(key, work)).toString('utf8')) as unknown;
     return this.documents.get(`${output}\n${key}`, read, work.signal) as Promise<T>;
   }
 }

@@ -69,7 +69,10 @@ async function listedAtoms(run: PlannedRun): Promise<Placed[] | null> {
   const { listed_rows: list } = run.plan;
   if (list === null) return null;
   const atoms = await readListedRows(run, list);
-  const structures = await findStructures(run, atoms.map(({ materialId }) => materialId));
+  const structures = await findStructures(
+    run,
+    atoms.map(({ materialId }) => materialId),
+  );
   return atoms.map((atom) => {
     const { shard, atomicNumbers } = structures.get(atom.materialId)!;
     return { ...atom, shard, atomicNumber: atomicNumbers[atom.atomIndex] };

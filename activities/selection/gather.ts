@@ -49,8 +49,10 @@ export interface GatheredVectors {
 /** The gather stage: one pass over a page of a model takes everything that pairs and diagnostics look at. */
 export const gatherStage: ItemStage<'gather', GatherReceipt> = {
   stage: 'gather',
-  key: async (run, { model, basis, item }) => gatherKey(run, model, basis, item, await candidatesOf(run), await indexFor(run)),
-  compute: async (run, { model, basis, item }) => gather(run, model, basis, item, await candidatesOf(run), await indexFor(run)),
+  key: async (run, { model, basis, item }) =>
+    gatherKey(run, model, basis, item, await candidatesOf(run), await indexFor(run)),
+  compute: async (run, { model, basis, item }) =>
+    gather(run, model, basis, item, await candidatesOf(run), await indexFor(run)),
 };
 
 /** What the diagnostics of a run look at; null where all of them are switched off. */
@@ -79,12 +81,18 @@ export async function gatheredVectors(
 /** What was pooled of a model for diagnostics, page after page. */
 export function pooledPieces(run: PlannedRun, model: string, basis: string): AsyncIterable<Uint8Array | null> {
   return run.ahead(run.snapshot.pages.keys(), async (page) => {
-    const { pool } = (await itemMade(gatherStage, run, { stage: 'gather', run: run.ref, model, basis, item: page })).outputs;
+    const { pool } = (await itemMade(gatherStage, run, { stage: 'gather', run: run.ref, model, basis, item: page }))
+      .outputs;
     return pool && run.get(pool.key);
   });
 }
 
-async function joinPages(run: PlannedRun, model: string, basis: string, candidates: Candidates): Promise<GatheredVectors> {
+async function joinPages(
+  run: PlannedRun,
+  model: string,
+  basis: string,
+  candidates: Candidates,
+): Promise<GatheredVectors> {
   const index = await indexFor(run);
   const pages = await run.many(run.snapshot.pages.keys(), async (page) => {
     const key = await gatherKey(run, model, basis, page, candidates, index);

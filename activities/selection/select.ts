@@ -79,7 +79,12 @@ export function selectedStructures(run: PlannedRun): Promise<SelectedStructure[]
   return run.once('selected structures', async () => {
     const request = selectionRequest(run.plan);
     const pages = await selectedPages(run, request);
-    const chosen = await lowest<SelectedRecord>(run, pages, ({ selection }) => selection.structures, request.structures.most);
+    const chosen = await lowest<SelectedRecord>(
+      run,
+      pages,
+      ({ selection }) => selection.structures,
+      request.structures.most,
+    );
     return chosen
       .map(({ row, page }) => ({
         ...row,

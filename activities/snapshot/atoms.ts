@@ -10,7 +10,10 @@ export interface FoundStructure {
 }
 
 /** The structures of a snapshot among some ids; only the shards that may hold them are read. */
-export async function findStructures(run: PlannedRun, materialIds: Iterable<string>): Promise<Map<string, FoundStructure>> {
+export async function findStructures(
+  run: PlannedRun,
+  materialIds: Iterable<string>,
+): Promise<Map<string, FoundStructure>> {
   const found = new Map<string, FoundStructure>();
   const read = async ([shard, ids]: [number, Set<string>]) => ({
     shard,
