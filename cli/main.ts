@@ -17,4 +17,7 @@ const context: Context = {
   },
 };
 
-process.exitCode = await runCommandLine(process.argv.slice(2), context);
+const code = await runCommandLine(process.argv.slice(2), context);
+// The SDK's native runtime keeps a process alive that could not start a worker: whatever is left when a command has ended, ends with it.
+for (const stream of [process.stdout, process.stderr]) await new Promise((written) => stream.write('', written));
+process.exit(code);
