@@ -26,10 +26,7 @@ export async function fanOutOver(
   });
   const [taskQueue, workflowId] = [uniqueName('fan-out'), uniqueName('fan-out')];
   const state: FanOutState = {
-    run: { output: 'file:///nowhere', document: 'plans/none.json' },
-    stage: 'embed',
-    model: 'none',
-    argument: '',
+    input: { stage: 'embed', run: { output: 'file:///nowhere', plan: 'plans/none.json' }, model: 'none' },
     queueSuffix: '',
     items,
     nextRange: 0,
