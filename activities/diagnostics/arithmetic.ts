@@ -3,115 +3,117 @@ import type { ArithmeticRow } from '../../datasets/tables/arithmetic.js';
 import type { SpaceSums } from '../../latent/diagnostics/evaluate.js';
 import type { Substitution } from '../../latent/diagnostics/substitutions.js';
 import { elementSymbol } from '../../structures/elements.js';
-import { modelItem, pairCount, pairItem, paramsOf, type Diagnostic, type DiagnosticTask } from './diagnostic.js';
-import { indexParameters, type DiagnosticIndex, type DiagnosticIndices } from './diagnosticIndex.js';
-import type { PlanDocument } from '../run/documents.js';
-import { POOLED_SPACES, type PooledModel, type Pools } from './pool.js';
-import type { Runs } from '../run/runs.js';
+import { pairNames } from '../pairs/pairs.js';
+import type { Space } from '../pairs/rows.js';
+import type { PlannedRun } from '../run/openRun.js';
+import { diagnosticStage, itemOfModels, paramsOf } from './diagnostic.js';
+import { diagnosticIndex, indexParameters, type DiagnosticIndex } from './diagnosticIndex.js';
+import { pooledModel, type PooledModel } from './pool.js';
+import { POOLED_SPACES } from './pooling.js';
 
 /** Whether replacing an element is an addition within each model: tables `arithmetic` and `analogies`. */
-export function analogiesDiagnostic(runs: Runs, indices: DiagnosticIndices, pools: Pools): Diagnostic {
-  return {
-    stage: 'analogies',
-    version: 1,
-    items: ({ spec, models }) => (spec.diagnostics.arithmetic.enabled ? models.length : 0),
-    item: (task) =>
-      modelItem(runs, task, arithmeticParams(task.plan), async (model) => {
-        const { run, plan, basis, work } = task;
-        const { seed, bootstrap: replicates } = plan.spec.diagnostics;
-        const index = await indices.of(run, plan, work);
-        const pool = await pools.of(run, plan, basis, model, work);
-        const found = await runs.deps.compute.call(
-          'arithmetic',
-          {
-            spaces: POOLED_SPACES.map((space) => ({ space, sums: spaceSums(pool, space) })),
-            compositions: compositionsOf(index, pool),
-            pairs: substitutionsOf(index, pool),
-            replicates,
-            seed,
-          },
-          { signal: work.signal },
-        );
-        const candidates = Math.max(0, pool.structures.length - 1);
-        const arithmetic = found.figures.map(({ interval, ...figure }): ArithmeticRow => ({
-          model_a: model,
-          model_b: model,
-          ...figure,
-          ...interval,
-          candidates,
-          seed,
-        }));
-        const analogies = found.analogies.map(({ pair, ...figures }): AnalogiesRow => {
-          const [source, target] = [pair.source, pair.target].map((at) => index.structures[pool.structures[at]]);
-          return {
-            model,
-            analogy: describe(source.formula, pair, target.formula),
-            source_material_id: source.materialId,
-            target_material_id: target.materialId,
-            from_element: pair.fromElement,
-            to_element: pair.toElement,
-            share: pair.share,
-            space_group: source.spaceGroup,
-            ...figures,
-            candidates,
-          };
-        });
-        return { arithmetic, analogies };
-      }),
-  };
-}
+export const analogiesStage = diagnosticStage({
+  stage: 'analogies',
+  version: 1,
+  item(run, basis, item) {
+    const { id: model } = run.plan.models[item];
+    return itemOfModels(run, basis, [model], {
+      params: arithmeticParams(run),
+      compute: () => analogies(run, basis, model),
+    });
+  },
+});
 
 /** Offsets of one model applied in another, both ways: table `arithmetic`. */
-export function arithmeticDiagnostic(runs: Runs, indices: DiagnosticIndices, pools: Pools): Diagnostic {
-  return {
-    stage: 'arithmetic',
-    version: 1,
-    items: (plan) => (plan.spec.diagnostics.arithmetic.enabled ? pairCount(plan) : 0),
-    item: (task: DiagnosticTask) =>
-      pairItem(runs, task, arithmeticParams(task.plan), async (a, b) => {
-        const { run, plan, basis, work } = task;
-        const { seed, bootstrap: replicates } = plan.spec.diagnostics;
-        const index = await indices.of(run, plan, work);
-        const both = [await pools.of(run, plan, basis, a, work), await pools.of(run, plan, basis, b, work)] as const;
-        const rows: ArithmeticRow[] = [];
-        for (const [from, to] of [both, [both[1], both[0]]]) {
-          const found = await runs.deps.compute.call(
-            'transferOffsets',
-            {
-              from: { sums: spaceSums(from, 'coordinates'), compositions: compositionsOf(index, from) },
-              to: { sums: spaceSums(to, 'coordinates'), compositions: compositionsOf(index, to) },
-              pairs: index.substitutions.flatMap((pair) => {
-                const [inFrom, inTo] = [numbered(pair, from), numbered(pair, to)];
-                return inFrom && inTo ? [{ inFrom, inTo }] : [];
-              }),
-              replicates,
-              seed,
-            },
-            { signal: work.signal },
-          );
-          for (const { interval, ...figure } of found)
-            rows.push({
-              model_a: from.model,
-              model_b: to.model,
-              space: 'coordinates',
-              predictor: 'offset',
-              ...figure,
-              ...interval,
-              candidates: Math.max(0, to.structures.length - 1),
-              seed,
-            });
-        }
-        return { arithmetic: rows };
-      }),
-  };
+export const arithmeticStage = diagnosticStage({
+  stage: 'arithmetic',
+  version: 1,
+  item(run, basis, item) {
+    const names = pairNames(run.plan, item);
+    return itemOfModels(run, basis, names, {
+      params: arithmeticParams(run),
+      compute: () => transfers(run, basis, names),
+    });
+  },
+});
+
+function arithmeticParams(run: PlannedRun): string {
+  return paramsOf({ ...indexParameters(run), replicates: run.spec.diagnostics.bootstrap });
 }
 
-function arithmeticParams(plan: PlanDocument): string {
-  return paramsOf({ ...indexParameters(plan), replicates: plan.spec.diagnostics.bootstrap });
+async function analogies(run: PlannedRun, basis: string, model: string) {
+  const { seed, bootstrap: replicates } = run.spec.diagnostics;
+  const [index, pool] = await Promise.all([diagnosticIndex(run), pooledModel(run, model, basis)]);
+  const found = await run.compute('arithmetic', {
+    spaces: POOLED_SPACES.map((space) => ({ space, sums: spaceSums(pool, space) })),
+    compositions: compositionsOf(index, pool),
+    pairs: substitutionsOf(index, pool),
+    replicates,
+    seed,
+  });
+  const candidates = Math.max(0, pool.structures.length - 1);
+  const arithmetic = found.figures.map(({ interval, ...figure }): ArithmeticRow => ({
+    model_a: model,
+    model_b: model,
+    ...figure,
+    ...interval,
+    candidates,
+    seed,
+  }));
+  const rows = found.analogies.map(({ pair, ...figures }): AnalogiesRow => {
+    const [source, target] = [pair.source, pair.target].map((at) => index.structures[pool.structures[at]]);
+    return {
+      model,
+      analogy: describe(source.formula, pair, target.formula),
+      source_material_id: source.materialId,
+      target_material_id: target.materialId,
+      from_element: pair.fromElement,
+      to_element: pair.toElement,
+      share: pair.share,
+      space_group: source.spaceGroup,
+      ...figures,
+      candidates,
+    };
+  });
+  return { arithmetic, analogies: rows };
+}
+
+async function transfers(run: PlannedRun, basis: string, names: readonly [string, string]) {
+  const { seed, bootstrap: replicates } = run.spec.diagnostics;
+  const index = await diagnosticIndex(run);
+  const [a, b] = await Promise.all(names.map((model) => pooledModel(run, model, basis)));
+  const rows: ArithmeticRow[] = [];
+  for (const [from, to] of [
+    [a, b],
+    [b, a],
+  ]) {
+    const found = await run.compute('transferOffsets', {
+      from: { sums: spaceSums(from, 'coordinates'), compositions: compositionsOf(index, from) },
+      to: { sums: spaceSums(to, 'coordinates'), compositions: compositionsOf(index, to) },
+      pairs: index.substitutions.flatMap((pair) => {
+        const [inFrom, inTo] = [numbered(pair, from), numbered(pair, to)];
+        return inFrom && inTo ? [{ inFrom, inTo }] : [];
+      }),
+      replicates,
+      seed,
+    });
+    for (const { interval, ...figure } of found)
+      rows.push({
+        model_a: from.model,
+        model_b: to.model,
+        space: 'coordinates',
+        predictor: 'offset',
+        ...figure,
+        ...interval,
+        candidates: Math.max(0, to.structures.length - 1),
+        seed,
+      });
+  }
+  return { arithmetic: rows };
 }
 
 /** What arithmetic needs of one space of a model; structures numbered as the model has them. */
-function spaceSums(pool: PooledModel, space: (typeof POOLED_SPACES)[number]): SpaceSums {
+function spaceSums(pool: PooledModel, space: Space): SpaceSums {
   const { structure, element, count } = pool.shares;
   return {
     means: pool.means[space],

@@ -1,72 +1,71 @@
 import type { ElementBiasRow } from '../../datasets/tables/elementBias.js';
 import type { Matrix } from '../../latent/base/matrix.js';
 import { takeRows } from '../../latent/base/matrix.js';
-import { pairCount, pairItem, paramsOf, type Diagnostic } from './diagnostic.js';
-import { indexParameters, type DiagnosticIndex, type DiagnosticIndices } from './diagnosticIndex.js';
-import type { PooledModel, Pools } from './pool.js';
-import type { Runs } from '../run/runs.js';
+import { pairNames } from '../pairs/pairs.js';
+import type { Space } from '../pairs/rows.js';
+import type { PlannedRun } from '../run/openRun.js';
+import { diagnosticStage, itemOfModels, paramsOf } from './diagnostic.js';
+import { diagnosticIndex, indexParameters } from './diagnosticIndex.js';
+import { pooledModel, type PooledModel } from './pool.js';
 
 /** Where two models put an element, against its spread: table `element_bias`. */
-export function biasDiagnostic(runs: Runs, indices: DiagnosticIndices, pools: Pools): Diagnostic {
-  return {
-    stage: 'bias',
-    version: 1,
-    items: (plan) => (plan.spec.diagnostics.element_bias.enabled ? pairCount(plan) : 0),
-    item: (task) => {
-      const { run, plan, basis, work } = task;
-      const { seed, bootstrap: replicates, element_bias } = plan.spec.diagnostics;
-      const params = paramsOf({ ...indexParameters(plan), replicates, rows: element_bias.rows });
-      return pairItem(runs, task, params, async (a, b) => {
-        const index = await indices.of(run, plan, work);
-        const shared = sharedRows(
-          index,
-          await pools.of(run, plan, basis, a, work),
-          await pools.of(run, plan, basis, b, work),
-        );
-        const found = await runs.deps.compute.call(
-          'elementBias',
-          {
-            x: shared.x.coordinates,
-            y: shared.y.coordinates,
-            atomicNumbers: shared.atomicNumbers,
-            structures: shared.structures,
-            options: { rows: element_bias.rows, replicates, seed },
-          },
-          { signal: work.signal },
-        );
-        const rows = found.map(({ atomicNumber, n, structures, distance, spread, bias, ownBias }): ElementBiasRow => ({
-          model_a: a,
-          model_b: b,
-          atomic_number: atomicNumber,
-          n,
-          structures,
-          distance,
-          spread,
-          bias: bias && bias.value,
-          low: bias && bias.low,
-          high: bias && bias.high,
-          own_bias: ownBias && ownBias.value,
-          own_low: ownBias && ownBias.low,
-          own_high: ownBias && ownBias.high,
-          seed,
-        }));
-        return { element_bias: rows };
-      });
-    },
-  };
+export const biasStage = diagnosticStage({
+  stage: 'bias',
+  version: 1,
+  item(run, basis, item) {
+    const names = pairNames(run.plan, item);
+    const { bootstrap: replicates, element_bias } = run.spec.diagnostics;
+    const params = paramsOf({ ...indexParameters(run), replicates, rows: element_bias.rows });
+    return itemOfModels(run, basis, names, { params, compute: () => compute(run, basis, names) });
+  },
+});
+
+async function compute(run: PlannedRun, basis: string, [a, b]: readonly [string, string]) {
+  const { seed, bootstrap: replicates, element_bias } = run.spec.diagnostics;
+  const { x, y, atomicNumbers, structures } = await sharedRows(run, basis, [a, b]);
+  const found = await run.compute('elementBias', {
+    x: x.coordinates,
+    y: y.coordinates,
+    atomicNumbers,
+    structures,
+    options: { rows: element_bias.rows, replicates, seed },
+  });
+  const rows = found.map(({ atomicNumber, n, structures: of, distance, spread, bias, ownBias }): ElementBiasRow => ({
+    model_a: a,
+    model_b: b,
+    atomic_number: atomicNumber,
+    n,
+    structures: of,
+    distance,
+    spread,
+    bias: bias && bias.value,
+    low: bias && bias.low,
+    high: bias && bias.high,
+    own_bias: ownBias && ownBias.value,
+    own_low: ownBias && ownBias.low,
+    own_high: ownBias && ownBias.high,
+    seed,
+  }));
+  return { element_bias: rows };
 }
 
 /** Rows that two models both have, in the order of the index. */
 export interface SharedRows {
-  x: Record<'coordinates' | 'embeddings', Matrix<Float32Array>>;
-  y: Record<'coordinates' | 'embeddings', Matrix<Float32Array>>;
+  x: Record<Space, Matrix<Float32Array>>;
+  y: Record<Space, Matrix<Float32Array>>;
   /** [n] Z, and position of the structure in the index. */
   atomicNumbers: Int32Array;
   structures: Int32Array;
 }
 
 /** The sampled atoms of structures that both models embedded. */
-export function sharedRows(index: DiagnosticIndex, a: PooledModel, b: PooledModel): SharedRows {
+export async function sharedRows(
+  run: PlannedRun,
+  basis: string,
+  models: readonly [string, string],
+): Promise<SharedRows> {
+  const index = await diagnosticIndex(run);
+  const [a, b] = await Promise.all(models.map((model) => pooledModel(run, model, basis)));
   const inB = new Map(Array.from(b.rows, (row, at) => [row, at]));
   const [left, right, rows]: [number[], number[], number[]] = [[], [], []];
   a.rows.forEach((row, at) => {

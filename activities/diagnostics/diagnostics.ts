@@ -1,155 +1,126 @@
+// Diagnostics: what the vectors of single models, of pairs and of all models together say, as rows of tables.
+//
+// What is here: `diagnosticIndex` chooses structures and atoms, the same for every model; `pooling` and `pool` gather what each model has of
+// them; a file a diagnostic (`diagnosticStage` in `diagnostic.ts` makes its stage) turns that into rows; `scored` lists what is published
+// shard by shard; `planned` counts items from the plan alone; here they stand together for those who run, look up and publish them.
+// What it may import: `run/`, `engine/`, `selection/`, `embed/`, `project/` and names of pairs; `planned` and `pooling` import nothing that
+// computes, since stages before use them.
+// The numbers themselves are computed in `latent/`, in threads, through `compute/diagnosticTasks.ts`.
+// How to add one more: name it in `DIAGNOSTIC_STAGES` and `STAGE_ITEMS` (config/names.ts), count its items in `planned.ts`, write its
+// stage in a file like `bias.ts`, list it in `allDiagnostics`, and give its tables a module and a schema in `datasets/tables/`.
 import type { DiagnosticStage } from '../../config/names.js';
-import type { PartEntry } from '../../datasets/manifest.js';
-import type { DiagnosedModel, DiagnosticFindings } from '../../datasets/diagnosticsCard.js';
-import { arithmeticTable } from '../../datasets/tables/arithmetic.js';
-import { errorPredictionTable } from '../../datasets/tables/errorPrediction.js';
-import type { Columns, RowTable } from '../../datasets/tables/rowTable.js';
-import { symmetryTable } from '../../datasets/tables/symmetry.js';
-import { modelDiagnosticsTable } from '../../datasets/tables/modelDiagnostics.js';
-import { analogiesDiagnostic, arithmeticDiagnostic } from './arithmetic.js';
-import { atypicalDiagnostic, noveltyDiagnostic } from './atypical.js';
-import { biasDiagnostic } from './bias.js';
-import { diagnosticActivity, diagnosticParts, type Diagnostic, type DiagnosticTask } from './diagnostic.js';
-import { DiagnosticIndices } from './diagnosticIndex.js';
-import type { ItemTask, PlanDocument, RunRef, Tally } from '../run/documents.js';
-import type { Work } from '../engine/heartbeat.js';
-import { driftDiagnostic } from './drift.js';
-import { Pools, poolStage } from './pool.js';
-import { ModelNotCollected } from '../project/project.js';
-import { judgementDiagnostic, judgementFindings } from './judgement.js';
-import type { Runs } from '../run/runs.js';
-import { spacesDiagnostic } from './spaces.js';
-import { stitchingDiagnostic } from './stitching.js';
-import { CHANGED, symmetryDiagnostic } from './symmetry.js';
+import type { PartEntry, PartListEntry } from '../../datasets/manifest.js';
+import { atypicalTable } from '../../datasets/tables/atypical.js';
+import { findItem, itemMade, itemRunner, NotDone, type StageRunner } from '../run/itemStage.js';
+import type { PlannedRun, RunMemory } from '../run/openRun.js';
+import { analogiesStage, arithmeticStage } from './arithmetic.js';
+import { atypicalStage } from './atypical.js';
+import { biasStage } from './bias.js';
+import { diagnosticTask, type DiagnosticItemStage } from './diagnostic.js';
+import { driftStage } from './drift.js';
+import { judgementStage } from './judgement.js';
+import { noveltyStage } from './novelty.js';
+import { scoredItems } from './planned.js';
+import { poolStage } from './pool.js';
+import { scoredLists, SCORING } from './scored.js';
+import { spacesStage } from './spaces.js';
+import { stitchingStage } from './stitching.js';
+import { symmetryStage } from './symmetry.js';
 
-/** All diagnostics over one memory, in the order of `DIAGNOSTIC_STAGES`. */
-export function diagnosticsOf(runs: Runs): Diagnostic[] {
-  const indices = new DiagnosticIndices(runs);
-  const pools = new Pools(runs, indices);
-  return [
-    spacesDiagnostic(runs, indices, pools),
-    symmetryDiagnostic(runs, indices),
-    noveltyDiagnostic(runs, indices, pools),
-    atypicalDiagnostic(runs, indices, pools),
-    judgementDiagnostic(runs, indices, pools),
-    biasDiagnostic(runs, indices, pools),
-    analogiesDiagnostic(runs, indices, pools),
-    arithmeticDiagnostic(runs, indices, pools),
-    stitchingDiagnostic(runs, indices, pools),
-    driftDiagnostic(runs, indices, pools),
-  ];
-}
+/** Every diagnostic, in the order in which they run. */
+export const allDiagnostics: readonly DiagnosticItemStage[] = [
+  spacesStage,
+  symmetryStage,
+  noveltyStage,
+  atypicalStage,
+  judgementStage,
+  biasStage,
+  analogiesStage,
+  arithmeticStage,
+  stitchingStage,
+  driftStage,
+];
 
-/** Their activities, and that which gathers what they look at. */
-export function diagnosticStages(runs: Runs) {
-  const activities = diagnosticsOf(runs).map((diagnostic) => [diagnostic.stage, diagnosticActivity(runs, diagnostic)]);
+/** The diagnostics as the engine sees them, and the stage that pools what they look at. */
+export function diagnosticStages(memory: RunMemory): { [S in DiagnosticStage]: StageRunner<S> } {
+  const runners = allDiagnostics.map((diagnostic) => [diagnostic.stage, itemRunner(memory, diagnostic)]);
   return {
-    ...(Object.fromEntries(activities) as Record<
-      Exclude<DiagnosticStage, 'pool'>,
-      (task: ItemTask, work: Work) => Promise<Tally>
-    >),
-    ...poolStage(runs, new DiagnosticIndices(runs)),
+    ...(Object.fromEntries(runners) as Record<DiagnosticStage, StageRunner<DiagnosticStage>>),
+    pool: itemRunner(memory, poolStage),
   };
 }
 
-/** The diagnostics of a plan that have something to do, with the number of their items; pooling comes first. */
-export function plannedDiagnostics(runs: Runs, plan: PlanDocument): { stage: DiagnosticStage; items: number }[] {
-  const planned = diagnosticsOf(runs)
-    .map((diagnostic) => ({ stage: diagnostic.stage, items: diagnostic.items(plan) }))
-    .filter(({ items }) => items > 0);
-  return planned.length > 0 ? [{ stage: 'pool', items: plan.models.length }, ...planned] : [];
+/** A table of the diagnostics of a run: its parts or, of what is scored shard by shard, lists of them. */
+export interface PublishedTable {
+  table: string;
+  parts: readonly PartEntry[];
+  lists: readonly PartListEntry[];
+  rows: number;
+  part_count: number;
 }
 
-/** Every part that the diagnostics of a run published, by table. @throws when an item was not computed */
-export async function publishedDiagnostics(
-  runs: Runs,
-  task: Omit<DiagnosticTask, 'item'>,
-): Promise<{ table: string; parts: PartEntry[] }[]> {
+/** Every table that the diagnostics of a run made, parts in the order of the items. @throws {NotDone} */
+export async function publishedDiagnostics(run: PlannedRun, basis: string): Promise<PublishedTable[]> {
+  const tables: PublishedTable[] = [];
+  for (const [table, parts] of await smallTables(run, basis))
+    tables.push({ table, parts, lists: [], rows: rowsOf(parts), part_count: parts.length });
+  if (scoredItems(run.plan) > 0) {
+    const lists = await scoredLists(run, basis);
+    const part_count = lists.reduce((sum, { parts }) => sum + parts, 0);
+    tables.push({ table: atypicalTable.name, parts: [], lists, rows: rowsOf(lists), part_count });
+  }
+  return tables;
+}
+
+/** Parts by table, without what is listed page by page. */
+async function smallTables(run: PlannedRun, basis: string): Promise<Map<string, PartEntry[]>> {
   const tables = new Map<string, PartEntry[]>();
-  for (const diagnostic of diagnosticsOf(runs))
-    for (let item = 0; item < diagnostic.items(task.plan); item++) {
-      const parts = await diagnosticParts(runs, diagnostic, { ...task, item });
-      if (!parts) throw new Error(`activities: item ${item} of ${diagnostic.stage} is missing`);
-      for (const [table, part] of Object.entries(parts)) {
+  for (const diagnostic of allDiagnostics.filter((one) => !SCORING.includes(one))) {
+    const receipts = await run.many(itemsFrom(0, diagnostic.items(run.plan)), (item) =>
+      itemMade(diagnostic, run, diagnosticTask(run, diagnostic.stage, basis, item)),
+    );
+    for (const { outputs } of receipts)
+      for (const [table, part] of Object.entries(outputs)) {
         const known = tables.get(table);
         if (known) known.push(part);
         else tables.set(table, [part]);
       }
-      task.work.beat({ stage: diagnostic.stage, item });
-    }
-  return [...tables].map(([table, parts]) => ({ table, parts }));
+    run.work.beat({ stage: diagnostic.stage });
+  }
+  return tables;
 }
 
-/** How many items of the diagnostics are there already; those of models that are not collected are not. */
-export async function cachedDiagnostics(runs: Runs, task: Omit<DiagnosticTask, 'item'>): Promise<number> {
+/** How many items of the diagnostics are there already; those that wait for a stage before are not. */
+export async function cachedDiagnostics(run: PlannedRun, basis: string): Promise<number> {
   let cached = 0;
-  for (const diagnostic of diagnosticsOf(runs))
-    for (let item = 0; item < diagnostic.items(task.plan); item++)
+  for (const diagnostic of allDiagnostics) {
+    const isThere = async (item: number) =>
+      (await findItem(diagnostic, run, diagnosticTask(run, diagnostic.stage, basis, item))) !== undefined;
+    const items = diagnostic.items(run.plan);
+    // Items of the shards of one model stand together: where the first waits for a stage before, all do, and are not asked for one by one.
+    const together = SCORING.includes(diagnostic) ? run.snapshot.shards : 1;
+    const firsts = await run.many(itemsFrom(0, items, together), async (first) => {
       try {
-        if (await diagnosticParts(runs, diagnostic, { ...task, item })) cached++;
+        return { first, there: await isThere(first) };
       } catch (error) {
-        if (!(error instanceof ModelNotCollected)) throw error;
+        if (error instanceof NotDone) return undefined;
+        throw error;
       }
+    });
+    for (const known of firsts) {
+      if (!known) continue;
+      const others = await run.many(itemsFrom(known.first + 1, known.first + together), isThere);
+      cached += [known.there, ...others].filter(Boolean).length;
+      run.work.beat({ stage: diagnostic.stage, cached });
+    }
+  }
   return cached;
 }
 
-/** What the card and the end of a run say of the published tables. */
-export async function diagnosticFindings(
-  runs: Runs,
-  run: RunRef,
-  plan: PlanDocument,
-  tables: readonly { table: string; parts: readonly PartEntry[] }[],
-  work: Work,
-): Promise<DiagnosticFindings> {
-  const store = runs.store(run);
-  const rowsOf = async <C extends Columns>(table: RowTable<C>) => {
-    const parts = tables.find((one) => one.table === table.name)?.parts ?? [];
-    const decoded = await Promise.all(
-      parts.map(async ({ key }) => (await table.decode(await store.get(key, work))).rows),
-    );
-    return decoded.flat();
-  };
-  const spaces = await rowsOf(modelDiagnosticsTable);
-  const symmetry = await rowsOf(symmetryTable);
-  const judgement = judgementFindings(plan.spec, await rowsOf(errorPredictionTable));
-  const ranks = (await rowsOf(arithmeticTable)).filter(
-    ({ metric, model_a, model_b }) => metric === 'mrr' && model_a === model_b,
-  );
-  const models = plan.models.map(({ id }): DiagnosedModel => {
-    const space = spaces.find((row) => row.model === id && row.space === 'embeddings');
-    const largest = (test: string) =>
-      symmetry.find(
-        (row) => row.model === id && row.test === test && row.space === 'embeddings' && row.statistic === 'maximum',
-      )?.value ?? null;
-    const rank = (predictor: string) =>
-      ranks.find((row) => row.model_a === id && row.space === 'coordinates' && row.predictor === predictor)?.value;
-    const [offset, noChange, composition] = ['offset', 'no_change', 'composition_mean'].map(rank);
-    return {
-      id,
-      meanCosine: space?.mean_cosine ?? null,
-      intrinsicDimension: space?.intrinsic_dimension ?? null,
-      rotation: largest('rotation'),
-      inversion: largest('inversion'),
-      arithmetic:
-        offset === undefined || noChange === undefined || composition === undefined
-          ? null
-          : { offset, noChange, composition },
-    };
-  });
-  const warnings = spaces
-    .filter(({ warning }) => warning !== null)
-    .map(({ model, space, warning }) => `${model}, ${space}: ${warning}`);
-  for (const { id, rotation, inversion } of models) {
-    if (rotation !== null && rotation > CHANGED)
-      warnings.push(
-        `${id}: rotating a crystal changes its embeddings by up to ${rotation.toPrecision(2)} of their size`,
-      );
-    if (inversion !== null && inversion > CHANGED)
-      warnings.push(
-        `${id}: inverting a crystal changes its embeddings by up to ${inversion.toPrecision(2)} of their size`,
-      );
-  }
-  const oneHot = ranks.find(({ predictor }) => predictor === 'one_hot')?.value ?? null;
-  warnings.push(...judgement.warnings);
-  return { models, oneHot, judged: judgement.judged, warnings, tables: tables.map(({ table }) => table) };
+function itemsFrom(start: number, end: number, step = 1): number[] {
+  return Array.from({ length: Math.max(0, Math.ceil((end - start) / step)) }, (_, i) => start + i * step);
+}
+
+function rowsOf(entries: readonly PartEntry[]): number {
+  return entries.reduce((sum, { rows }) => sum + rows, 0);
 }

@@ -1,71 +1,51 @@
 import type { DriftRow } from '../../datasets/tables/drift.js';
 import { elementSymbol } from '../../structures/elements.js';
+import type { PlannedRun } from '../run/openRun.js';
 import { sharedRows } from './bias.js';
-import { pairItem, paramsOf, type Diagnostic } from './diagnostic.js';
-import { indexParameters, type DiagnosticIndices } from './diagnosticIndex.js';
-import type { PlanDocument } from '../run/documents.js';
-import type { PooledModel, Pools } from './pool.js';
-import type { Runs } from '../run/runs.js';
+import { diagnosticStage, itemOfModels, paramsOf } from './diagnostic.js';
+import { indexParameters } from './diagnosticIndex.js';
+import { versionPairs } from './planned.js';
+import { pooledModel, type PooledModel } from './pool.js';
 
 /** Neighbours whose change is looked at, as similarity has them. */
 const NEIGHBOURS = 10;
 
 /** What changed from one version of a model to another: table `drift`. */
-export function driftDiagnostic(runs: Runs, indices: DiagnosticIndices, pools: Pools): Diagnostic {
-  return {
-    stage: 'drift',
-    version: 2,
-    items: (plan) => (plan.spec.diagnostics.drift.enabled ? versionPairs(plan).length : 0),
-    item: (task) => {
-      const { run, plan, basis, work, item } = task;
-      const { seed, bootstrap: replicates, element_bias } = plan.spec.diagnostics;
-      const { rows } = element_bias;
-      const params = paramsOf({ ...indexParameters(plan), replicates, rows });
-      const names = versionPairs(plan)[item];
-      const compute = async (a: string, b: string) => {
-        const index = await indices.of(run, plan, work);
-        const [from, to] = [await pools.of(run, plan, basis, a, work), await pools.of(run, plan, basis, b, work)];
-        const { x, y, atomicNumbers, structures } = sharedRows(index, from, to);
-        const { shifts, energies } = await runs.deps.compute.call(
-          'drift',
-          {
-            versions: {
-              coordinates: [x.coordinates, y.coordinates],
-              embeddings: [x.embeddings, y.embeddings],
-              atomicNumbers,
-              structures,
-            },
-            energies: energyChanges(from, to),
-            options: { neighbours: NEIGHBOURS, rows, replicates, seed },
-          },
-          { signal: work.signal },
-        );
-        const common = { model_a: a, model_b: b, seed };
-        const table = shifts.map(({ element, metric, interval, n }): DriftRow => ({
-          ...common,
-          stratum: element === null ? 'all' : elementSymbol(element),
-          metric,
-          ...interval,
-          n,
-        }));
-        for (const { metric, interval, n } of energies)
-          table.push({ ...common, stratum: 'all', metric, ...interval, n });
-        return { drift: table };
-      };
-      return pairItem(runs, task, params, compute, { names });
-    },
-  };
-}
+export const driftStage = diagnosticStage({
+  stage: 'drift',
+  version: 2,
+  item(run, basis, item) {
+    const names = versionPairs(run.plan)[item];
+    const { bootstrap: replicates, element_bias } = run.spec.diagnostics;
+    const params = paramsOf({ ...indexParameters(run), replicates, rows: element_bias.rows });
+    return itemOfModels(run, basis, names, { params, compute: () => compute(run, basis, names) });
+  },
+});
 
-/** Pairs of models of one lineage, then those that the spec names; in the order of the spec. */
-function versionPairs({ spec, models }: PlanDocument): [string, string][] {
-  const named = new Set(spec.diagnostics.drift.pairs.map(([a, b]) => JSON.stringify([a, b].sort())));
-  return models.flatMap((a, i) =>
-    models
-      .slice(i + 1)
-      .filter((b) => a.lineage === b.lineage || named.has(JSON.stringify([a.id, b.id].sort())))
-      .map((b): [string, string] => [a.id, b.id]),
-  );
+async function compute(run: PlannedRun, basis: string, [a, b]: readonly [string, string]) {
+  const { seed, bootstrap: replicates, element_bias } = run.spec.diagnostics;
+  const { x, y, atomicNumbers, structures } = await sharedRows(run, basis, [a, b]);
+  const [from, to] = await Promise.all([a, b].map((model) => pooledModel(run, model, basis)));
+  const { shifts, energies } = await run.compute('drift', {
+    versions: {
+      coordinates: [x.coordinates, y.coordinates],
+      embeddings: [x.embeddings, y.embeddings],
+      atomicNumbers,
+      structures,
+    },
+    energies: energyChanges(from, to),
+    options: { neighbours: NEIGHBOURS, rows: element_bias.rows, replicates, seed },
+  });
+  const common = { model_a: a, model_b: b, seed };
+  const rows = shifts.map(({ element, metric, interval, n }): DriftRow => ({
+    ...common,
+    stratum: element === null ? 'all' : elementSymbol(element),
+    metric,
+    ...interval,
+    n,
+  }));
+  for (const { metric, interval, n } of energies) rows.push({ ...common, stratum: 'all', metric, ...interval, n });
+  return { drift: rows };
 }
 
 /** Change of the energy per atom of every structure that both models give one for, in eV. */

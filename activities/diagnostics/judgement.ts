@@ -5,33 +5,20 @@ import { atypicalTable, type AtypicalRow } from '../../datasets/tables/atypical.
 import type { ErrorPredictionRow } from '../../datasets/tables/errorPrediction.js';
 import { FEWEST_STRUCTURES, type Score } from '../../latent/diagnostics/errorPrediction.js';
 import type { ModelCard } from '../../models/card.js';
-import { atypicalDiagnostic, noveltyDiagnostic } from './atypical.js';
-import { diagnosticParts, paramsOf, type Diagnostic, type DiagnosticItem, type DiagnosticTask } from './diagnostic.js';
-import { indexParameters, type DiagnosticIndex, type DiagnosticIndices } from './diagnosticIndex.js';
 import { invalidInput } from '../engine/failures.js';
-import type { PooledModel, Pools } from './pool.js';
-import { modelParts } from '../project/project.js';
-import type { Runs } from '../run/runs.js';
-import { labelsOf } from './stitching.js';
+import { modelInBasis } from '../project/projected.js';
+import { itemMade } from '../run/itemStage.js';
+import type { PlannedRun } from '../run/openRun.js';
+import { ATYPICAL_VERSION, atypicalStage, atypicalTask } from './atypical.js';
+import { diagnosticStage, paramsOf, type TableRows } from './diagnostic.js';
+import { diagnosticIndex, indexParameters, type DiagnosticIndex } from './diagnosticIndex.js';
+import { labelsOf } from './labelled.js';
+import { NOVELTY_VERSION, noveltyStage, noveltyTask } from './novelty.js';
+import { judgedModels, type Judged } from './planned.js';
+import { pooledModel, type PooledModel } from './pool.js';
 
 /** Subset of all structures; source files have an extension. */
 const ALL = 'all';
-
-/** A model whose energy is compared with a label, and the others that are. */
-export interface Judged {
-  label: string;
-  model: string;
-  others: readonly string[];
-}
-
-/** What a spec asks to judge: the items of the stage. */
-export function judgedModels({ diagnostics }: RunSpec): Judged[] {
-  const { enabled, judge } = diagnostics.atypical;
-  if (!enabled) return [];
-  return judge.flatMap(({ label, models }) =>
-    models.map((model) => ({ label, model, others: models.filter((other) => other !== model) })),
-  );
-}
 
 /** @throws a final failure where a model that a spec judges gives no energy */
 export function refuseWithoutEnergy({ diagnostics }: RunSpec, { id, outputs }: ModelCard): void {
@@ -44,38 +31,30 @@ export function refuseWithoutEnergy({ diagnostics }: RunSpec, { id, outputs }: M
 }
 
 /** How well scores of atypicality foretell the error of a model: table `error_prediction`, an item for each label and model. */
-export function judgementDiagnostic(runs: Runs, indices: DiagnosticIndices, pools: Pools): Diagnostic {
-  const scored = {
-    novelty: noveltyDiagnostic(runs, indices, pools),
-    atypical: atypicalDiagnostic(runs, indices, pools),
-  };
-  return {
-    stage: 'judgement',
-    version: 1,
-    items: ({ spec }) => judgedModels(spec).length,
-    item: async (task): Promise<DiagnosticItem> => {
-      const { run, plan, basis, work } = task;
-      const judged = judgedModels(plan.spec)[task.item];
-      const { bootstrap: replicates, atypical, stitching } = plan.spec.diagnostics;
-      const { document } = plan.labels.find(({ name }) => name === judged.label)!;
-      const { per } = stitching.labels.find(({ name }) => name === judged.label)!;
-      // All models have a say: their disagreement is one of the scores.
-      const votes = plan.models.map(({ id, lineage, control }) => ({ id, lineage, control }));
-      const digests: string[] = [];
-      for (const { id } of plan.models) digests.push((await modelParts(runs, run, basis, id, work)).digest);
-      const { neighbours } = atypical;
-      const label = { ...judged, document, per };
-      const params = paramsOf({ ...indexParameters(plan), neighbours, replicates, label, votes });
-      const place = { snapshot: plan.snapshot.snapshot, basis, params };
-      return {
-        inputs: { digests, scored: [scored.novelty.version, scored.atypical.version] },
-        params,
-        partKey: (_, sha256) => keys.diagnosticPart('error_prediction', place, [judged.model, keys.ALL_MODELS], sha256),
-        compute: () => compute(runs, indices, pools, scored, task, judged),
-      };
-    },
-  };
-}
+export const judgementStage = diagnosticStage({
+  stage: 'judgement',
+  version: 1,
+  async item(run, basis, item) {
+    const { plan, spec } = run;
+    const judged = judgedModels(spec)[item];
+    const { bootstrap: replicates, atypical, stitching } = spec.diagnostics;
+    const { document } = plan.labels.find(({ name }) => name === judged.label)!;
+    const { per } = stitching.labels.find(({ name }) => name === judged.label)!;
+    // All models have a say: their disagreement is one of the scores.
+    const votes = plan.models.map(({ id, lineage, control }) => ({ id, lineage, control }));
+    const models = await Promise.all(plan.models.map(({ id }) => modelInBasis(run, id, basis)));
+    const { neighbours } = atypical;
+    const label = { ...judged, document, per };
+    const params = paramsOf({ ...indexParameters(run), neighbours, replicates, label, votes });
+    const place = { snapshot: run.snapshot.snapshot, basis, params };
+    return {
+      inputs: { digests: models.map(({ digest }) => digest), scored: [NOVELTY_VERSION, ATYPICAL_VERSION] },
+      params,
+      partKey: (_, sha256) => keys.diagnosticPart('error_prediction', place, [judged.model, keys.ALL_MODELS], sha256),
+      compute: () => compute(run, basis, judged),
+    };
+  },
+});
 
 /** What the card and the end of a run say of table `error_prediction`. */
 export function judgementFindings(
@@ -101,45 +80,32 @@ export function judgementFindings(
   return { judged, warnings };
 }
 
-async function compute(
-  runs: Runs,
-  indices: DiagnosticIndices,
-  pools: Pools,
-  scored: Record<'novelty' | 'atypical', Diagnostic>,
-  task: DiagnosticTask,
-  { label, model, others }: Judged,
-) {
-  const { run, plan, basis, work } = task;
-  const { seed, bootstrap: replicates } = plan.spec.diagnostics;
-  const index = await indices.of(run, plan, work);
-  const known = (await labelsOf(runs, task, index)).find(({ name }) => name === label)!.values;
-  const own = await pools.of(run, plan, basis, model, work);
+async function compute(run: PlannedRun, basis: string, { label, model, others }: Judged): Promise<TableRows> {
+  const { seed, bootstrap: replicates } = run.spec.diagnostics;
+  const [index, labels, own] = await Promise.all([diagnosticIndex(run), labelsOf(run), pooledModel(run, model, basis)]);
+  const known = labels.find(({ name }) => name === label)!.values;
   const members = Array.from(own.structures).filter((position) => known.has(position));
   const energies = energiesOf(own, members);
-  const scores = await atypicalScores(runs, scored, task, model, index, members);
+  const scores = await atypicalScores(run, basis, model, index, members);
   for (const other of others) {
-    const theirs = energiesOf(await pools.of(run, plan, basis, other, work), members);
+    const theirs = energiesOf(await pooledModel(run, other, basis), members);
     scores.push({ score: 'energy_gap', other, values: energies.map((energy, at) => Math.abs(energy - theirs[at])) });
   }
   const structures = members.map((position) => index.structures[position]);
-  const found = await runs.deps.compute.call(
-    'errorPrediction',
-    {
-      errors: energies.map((energy, at) => Math.abs(energy - known.get(members[at])!)),
-      scores,
-      formulas: structures.map(({ formula }) => formula),
-      subsets: subsetsOf(structures.map(({ source }) => source)),
-      atomicNumbers: index.structures.map(({ atomicNumbers }) => atomicNumbers),
-      members: Int32Array.from(members),
-      reference: {
-        elements: Int32Array.from(index.reference, ({ atomicNumber }) => atomicNumber),
-        structures: Int32Array.from(index.reference, ({ structure }) => structure),
-      },
-      replicates,
-      seed,
+  const found = await run.compute('errorPrediction', {
+    errors: energies.map((energy, at) => Math.abs(energy - known.get(members[at])!)),
+    scores,
+    formulas: structures.map(({ formula }) => formula),
+    subsets: subsetsOf(structures.map(({ source }) => source)),
+    atomicNumbers: index.structures.map(({ atomicNumbers }) => atomicNumbers),
+    members: Int32Array.from(members),
+    reference: {
+      elements: Int32Array.from(index.reference, ({ atomicNumber }) => atomicNumber),
+      structures: Int32Array.from(index.reference, ({ structure }) => structure),
     },
-    { signal: work.signal },
-  );
+    replicates,
+    seed,
+  });
   const rows = found.map(({ other, meanError, ...figure }): ErrorPredictionRow => ({
     model,
     label,
@@ -158,43 +124,43 @@ function energiesOf({ model, energies, at }: PooledModel, members: readonly numb
 }
 
 /** Columns of table `atypical` that are scores of a structure, by the diagnostic that knows them, larger for more atypical ones. */
-const SCORES: { diagnostic: 'novelty' | 'atypical'; score: string; of: (row: AtypicalRow) => number | null }[] = [
-  { diagnostic: 'novelty', score: 'novelty', of: ({ novelty }) => novelty },
-  { diagnostic: 'novelty', score: 'anchor_cosine', of: ({ anchor_cosine: cosine }) => cosine && -cosine },
-  { diagnostic: 'atypical', score: 'disagreement', of: ({ disagreement }) => disagreement },
+const SCORES = [
+  { by: noveltyStage, score: 'novelty', of: ({ novelty }: AtypicalRow) => novelty },
+  { by: noveltyStage, score: 'anchor_cosine', of: ({ anchor_cosine: cosine }: AtypicalRow) => cosine && -cosine },
+  { by: atypicalStage, score: 'disagreement', of: ({ disagreement }: AtypicalRow) => disagreement },
 ];
 
 /** The scores that the stages before have written, of structures of the index. */
 async function atypicalScores(
-  runs: Runs,
-  scored: Record<'novelty' | 'atypical', Diagnostic>,
-  task: DiagnosticTask,
+  run: PlannedRun,
+  basis: string,
   model: string,
   index: DiagnosticIndex,
   members: readonly number[],
 ): Promise<Score[]> {
-  const { run, plan, work } = task;
-  const { shards } = plan.snapshot;
   const at = new Map(members.map((position, place) => [index.structures[position].materialId, place]));
-  const first = { novelty: plan.models.findIndex(({ id }) => id === model) * shards, atypical: 0 };
   const scores = SCORES.map(({ score }) => ({
     score,
     other: null,
     values: new Float64Array(members.length).fill(NaN),
   }));
-  for (const shard of new Set(members.map((position) => index.structures[position].shard)))
-    for (const diagnostic of ['novelty', 'atypical'] as const) {
-      const item = first[diagnostic] + shard;
-      const part = (await diagnosticParts(runs, scored[diagnostic], { ...task, item }))?.[atypicalTable.name];
-      if (!part) throw new Error(`activities: item ${item} of ${diagnostic} is missing`);
-      for (const row of (await atypicalTable.decode(await runs.store(run).get(part.key, work))).rows) {
-        const place = row.level === 'structure' ? at.get(row.material_id) : undefined;
-        if (place === undefined) continue;
-        for (const [s, { diagnostic: by, of }] of SCORES.entries())
-          if (by === diagnostic) scores[s].values[place] = of(row) ?? NaN;
-      }
-      work.beat({ shard });
+  const shards = [...new Set(members.map((position) => index.structures[position].shard))];
+  const items = shards.flatMap((shard) => [
+    { stage: noveltyStage, task: noveltyTask(run, basis, model, shard) },
+    { stage: atypicalStage, task: atypicalTask(run, basis, shard) },
+  ]);
+  const read = async ({ stage, task }: (typeof items)[number]) => {
+    const { outputs } = await itemMade(stage, run, task);
+    return { stage, table: await atypicalTable.decode(await run.get(outputs[atypicalTable.name].key)) };
+  };
+  for await (const { stage, table } of run.ahead(items, read)) {
+    for (const row of table.rows) {
+      const place = row.level === 'structure' ? at.get(row.material_id) : undefined;
+      if (place === undefined) continue;
+      for (const [s, { by, of }] of SCORES.entries()) if (by === stage) scores[s].values[place] = of(row) ?? NaN;
     }
+    run.work.beat({ stage: stage.stage });
+  }
   return scores;
 }
 

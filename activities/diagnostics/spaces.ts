@@ -1,58 +1,48 @@
 import { decodeAnchorVectors } from '../../datasets/tables/anchorVectors.js';
 import type { AnchorQualityRow } from '../../datasets/tables/anchorQuality.js';
 import type { ModelDiagnosticsRow } from '../../datasets/tables/modelDiagnostics.js';
-import { MERGE_FAN_IN } from '../../config/names.js';
-import { modelItem, paramsOf, type Diagnostic, type DiagnosticTask, type TableRows } from './diagnostic.js';
-import type { DiagnosticIndices } from './diagnosticIndex.js';
-import { indexParameters } from './diagnosticIndex.js';
-import { embedReceipt } from '../embed/embed.js';
-import { POOLED_SPACES, type Pools } from './pool.js';
-import { modelParts } from '../project/project.js';
-import type { Runs } from '../run/runs.js';
+import { embeddedPage } from '../embed/embedded.js';
+import { anchorPart } from '../project/anchorVectors.js';
+import type { PlannedRun } from '../run/openRun.js';
+import { diagnosticStage, itemOfModels, paramsOf, type TableRows } from './diagnostic.js';
+import { diagnosticIndex, indexParameters } from './diagnosticIndex.js';
+import { pooledModel } from './pool.js';
+import { POOLED_SPACES } from './pooling.js';
+
+/** Encoded moments held at once: 2 MB each at 512 dimensions. */
+const MERGED_AT_ONCE = 32;
 
 /** How the vectors of each model are spread, and how well the anchors cover them: tables `model_diagnostics`, `anchor_quality`. */
-export function spacesDiagnostic(runs: Runs, indices: DiagnosticIndices, pools: Pools): Diagnostic {
-  return {
-    stage: 'spaces',
-    version: 4,
-    items: ({ spec, models }) => (spec.diagnostics.spaces.enabled ? models.length : 0),
-    item: (task) =>
-      modelItem(runs, task, paramsOf(indexParameters(task.plan)), (model) =>
-        compute(runs, indices, pools, task, model),
-      ),
-  };
-}
+export const spacesStage = diagnosticStage({
+  stage: 'spaces',
+  version: 4,
+  item(run, basis, item) {
+    const { id: model } = run.plan.models[item];
+    const params = paramsOf(indexParameters(run));
+    return itemOfModels(run, basis, [model], { params, compute: () => compute(run, basis, model) });
+  },
+});
 
-async function compute(
-  runs: Runs,
-  indices: DiagnosticIndices,
-  pools: Pools,
-  task: DiagnosticTask,
-  model: string,
-): Promise<TableRows> {
-  const { run, plan, basis, work } = task;
-  const { seed } = plan.spec.diagnostics;
-  const index = await indices.of(run, plan, work);
-  const pool = await pools.of(run, plan, basis, model, work);
+async function compute(run: PlannedRun, basis: string, model: string): Promise<TableRows> {
+  const { seed } = run.spec.diagnostics;
+  const [index, pool, moments, { anchors }, { vectors }] = await Promise.all([
+    diagnosticIndex(run),
+    pooledModel(run, model, basis),
+    allMoments(run, model),
+    run.basis(basis),
+    anchorPart(run, basis, model).then(async ({ key }) => decodeAnchorVectors(await run.get(key))),
+  ]);
   const atomicNumbers = Int32Array.from(pool.rows, (row) => index.rows[row].atomicNumber);
-  const moments = await allMoments(runs, task, model);
-  const parts = await modelParts(runs, run, basis, model, work);
-  const anchors = decodeAnchorVectors(await runs.store(run).get(parts.anchor_vectors.key, work));
-  const record = await runs.basis(run, basis);
-  const diagnosed = await runs.deps.compute.call(
-    'diagnoseSpaces',
-    {
-      moments,
-      embeddings: pool.rowVectors.embeddings.data,
-      coordinates: pool.rowVectors.coordinates.data,
-      atomicNumbers,
-      firsts: Int32Array.from(pool.rows.keys()).filter((at) => index.rows[pool.rows[at]].rank === 0),
-      anchors: anchors.vectors,
-      anchorElements: Int32Array.from(record.anchors, ({ atomic_number }) => atomic_number),
-      seed,
-    },
-    { signal: work.signal },
-  );
+  const diagnosed = await run.compute('diagnoseSpaces', {
+    moments,
+    embeddings: pool.rowVectors.embeddings.data,
+    coordinates: pool.rowVectors.coordinates.data,
+    atomicNumbers,
+    firsts: Int32Array.from(pool.rows.keys()).filter((at) => index.rows[pool.rows[at]].rank === 0),
+    anchors: vectors,
+    anchorElements: Int32Array.from(anchors, ({ atomic_number }) => atomic_number),
+    seed,
+  });
   const spaces = POOLED_SPACES.flatMap((space): ModelDiagnosticsRow[] => {
     const figures = diagnosed.spaces[space];
     return figures === null ? [] : [{ model, space, sample: atomicNumbers.length, seed, ...figures }];
@@ -61,22 +51,25 @@ async function compute(
     model,
     seed,
     ...figure,
-    anchors: record.anchors.length,
+    anchors: anchors.length,
   }));
   return { model_diagnostics: spaces, anchor_quality: quality };
 }
 
-/** Moments of all embeddings of a model, merged a few dozen at a time in shard order. */
-async function allMoments(runs: Runs, { run, plan, work }: DiagnosticTask, model: string): Promise<Uint8Array> {
+/** Moments of all embeddings of a model, merged a few dozen pages at a time in their order. */
+async function allMoments(run: PlannedRun, model: string): Promise<Uint8Array> {
   let merged: Uint8Array[] = [];
   const merge = async () => {
-    merged = [await runs.deps.compute.call('mergeMoments', merged, { signal: work.signal })];
+    merged = [await run.compute('mergeMoments', merged)];
   };
-  for (let shard = 0; shard < plan.snapshot.shards; shard++) {
-    const { moments } = (await embedReceipt(runs, run, plan, model, shard, work)).outputs;
-    if (moments) merged.push(await runs.store(run).get(moments.key, work));
-    if (merged.length > MERGE_FAN_IN) await merge();
-    work.beat({ shard });
+  const read = async (page: number) => {
+    const { moments } = (await embeddedPage(run, model, page)).outputs;
+    return moments && run.get(moments.key);
+  };
+  for await (const moments of run.ahead(run.snapshot.pages.keys(), read)) {
+    if (moments) merged.push(moments);
+    if (merged.length > MERGED_AT_ONCE) await merge();
+    run.work.beat({ moments: merged.length });
   }
   await merge();
   return merged[0];

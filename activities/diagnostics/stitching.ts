@@ -1,109 +1,74 @@
 import { decodeAnchorVectors } from '../../datasets/tables/anchorVectors.js';
 import type { StitchingRow } from '../../datasets/tables/stitching.js';
-import { readJson } from '../../datasets/json.js';
 import { takeRows } from '../../latent/base/matrix.js';
+import { pairNames } from '../pairs/pairs.js';
+import { anchorPart } from '../project/anchorVectors.js';
+import type { PlannedRun } from '../run/openRun.js';
 import { compositionsOf } from './arithmetic.js';
-import { pairCount, pairItem, paramsOf, type Diagnostic, type DiagnosticTask } from './diagnostic.js';
-import { indexParameters, type DiagnosticIndex, type DiagnosticIndices } from './diagnosticIndex.js';
-import type { PooledModel, Pools } from './pool.js';
-import { modelParts } from '../project/project.js';
-import type { Runs } from '../run/runs.js';
+import { diagnosticStage, itemOfModels, paramsOf } from './diagnostic.js';
+import { diagnosticIndex, indexParameters } from './diagnosticIndex.js';
+import { labelsOf } from './labelled.js';
+import { pooledModel, type PooledModel } from './pool.js';
 
 /** Name of the target that every model has. */
 const ENERGY = 'energy_per_atom';
 
 /** What a head fitted on one model reaches on another, both ways: table `stitching`. */
-export function stitchingDiagnostic(runs: Runs, indices: DiagnosticIndices, pools: Pools): Diagnostic {
-  return {
-    stage: 'stitching',
-    version: 2,
-    items: (plan) => (plan.spec.diagnostics.stitching.enabled ? pairCount(plan) : 0),
-    item: (task) => {
-      const { plan } = task;
-      const { bootstrap: replicates, stitching } = plan.spec.diagnostics;
-      const labels = plan.labels.map(({ name, document }) => [name, document]);
-      const per = stitching.labels.map((label) => label.per);
-      const params = paramsOf({ ...indexParameters(plan), replicates, labels, per });
-      return pairItem(runs, task, params, (a, b) => compute(runs, indices, pools, task, a, b));
-    },
-  };
-}
+export const stitchingStage = diagnosticStage({
+  stage: 'stitching',
+  version: 2,
+  item(run, basis, item) {
+    const names = pairNames(run.plan, item);
+    const { bootstrap: replicates, stitching } = run.spec.diagnostics;
+    const labels = run.plan.labels.map(({ name, document }) => [name, document]);
+    const per = stitching.labels.map((label) => label.per);
+    const params = paramsOf({ ...indexParameters(run), replicates, labels, per });
+    return itemOfModels(run, basis, names, { params, compute: () => compute(run, basis, names) });
+  },
+});
 
-async function compute(
-  runs: Runs,
-  indices: DiagnosticIndices,
-  pools: Pools,
-  task: DiagnosticTask,
-  a: string,
-  b: string,
-) {
-  const { run, plan, basis, work } = task;
-  const { seed, bootstrap: replicates } = plan.spec.diagnostics;
-  const index = await indices.of(run, plan, work);
-  const labels = await labelsOf(runs, task, index);
-  const models = [await pools.of(run, plan, basis, a, work), await pools.of(run, plan, basis, b, work)] as const;
-  const shared = Array.from(models[0].structures).filter((position) => models[1].at.has(position));
+async function compute(run: PlannedRun, basis: string, names: readonly [string, string]) {
+  const { seed, bootstrap: replicates } = run.spec.diagnostics;
+  const [index, labels] = await Promise.all([diagnosticIndex(run), labelsOf(run)]);
+  const [a, b] = await Promise.all(names.map((model) => pooledModel(run, model, basis)));
+  const shared = Array.from(a.structures).filter((position) => b.at.has(position));
   const side = async (pool: PooledModel) => {
     const at = shared.map((position) => pool.at.get(position)!);
-    const parts = await modelParts(runs, run, basis, pool.model, work);
-    const { vectors } = decodeAnchorVectors(await runs.store(run).get(parts.anchor_vectors.key, work));
+    const { key } = await anchorPart(run, basis, pool.model);
     return {
-      coordinates: takeRows(pool.means.coordinates, at),
-      embeddings: takeRows(pool.means.embeddings, at),
-      directions: takeRows(pool.directions, at),
-      anchors: vectors,
+      model: pool.model,
+      vectors: {
+        coordinates: takeRows(pool.means.coordinates, at),
+        embeddings: takeRows(pool.means.embeddings, at),
+        directions: takeRows(pool.directions, at),
+        anchors: decodeAnchorVectors(await run.get(key)).vectors,
+      },
       energies: pool.energies && Float64Array.from(at, (row) => pool.energies![row]),
     };
   };
-  const sides = [await side(models[0]), await side(models[1])] as const;
-  const compositions = compositionsOf(index, models[0]);
+  const [first, second] = await Promise.all([side(a), side(b)]);
+  const compositions = compositionsOf(index, a);
   const rows: StitchingRow[] = [];
   for (const [from, to] of [
-    [0, 1],
-    [1, 0],
-  ] as const) {
+    [first, second],
+    [second, first],
+  ]) {
     const targets = labels.map(({ name, values }) => ({
       name,
       values: Float64Array.from(shared, (position) => values.get(position) ?? NaN),
     }));
-    const { energies } = sides[from];
-    if (energies) targets.unshift({ name: ENERGY, values: energies });
-    const found = await runs.deps.compute.call(
-      'stitch',
-      {
-        head: sides[from],
-        input: sides[to],
-        compositions: shared.map((position) => compositions[models[0].at.get(position)!]),
-        ids: shared.map((position) => index.structures[position].materialId),
-        targets,
-        centred: plan.spec.coordinates.centre === 'anchors',
-        replicates,
-        seed,
-      },
-      { signal: work.signal },
-    );
-    for (const figures of found)
-      rows.push({ model_a: models[from].model, model_b: models[to].model, ...figures, seed });
+    if (from.energies) targets.unshift({ name: ENERGY, values: from.energies });
+    const found = await run.compute('stitch', {
+      head: from.vectors,
+      input: to.vectors,
+      compositions: shared.map((position) => compositions[a.at.get(position)!]),
+      ids: shared.map((position) => index.structures[position].materialId),
+      targets,
+      centred: run.spec.coordinates.centre === 'anchors',
+      replicates,
+      seed,
+    });
+    for (const figures of found) rows.push({ model_a: from.model, model_b: to.model, ...figures, seed });
   }
   return { stitching: rows };
-}
-
-/** Labels by position in the index, per atom. */
-export async function labelsOf(
-  runs: Runs,
-  { run, plan, work }: DiagnosticTask,
-  index: DiagnosticIndex,
-): Promise<{ name: string; values: Map<number, number> }[]> {
-  return Promise.all(
-    plan.labels.map(async ({ name, document }) => {
-      const known = (await readJson<Record<string, number>>(runs.store(run), document, work)) ?? {};
-      const { per } = plan.spec.diagnostics.stitching.labels.find((label) => label.name === name)!;
-      const values = new Map<number, number>();
-      index.structures.forEach(({ materialId, atomicNumbers }, position) => {
-        if (Object.hasOwn(known, materialId))
-          values.set(position, known[materialId] / (per === 'structure' ? atomicNumbers.length : 1));
-      });
-      return { name, values };
-    }),
-  );
 }

@@ -1,22 +1,17 @@
-import * as keys from '../../datasets/keys.js';
-import { decodeCoordinates } from '../../datasets/tables/coordinates.js';
-import { decodeEmbeddings } from '../../datasets/tables/embeddings.js';
 import { decodeStructures, type StructureRow } from '../../datasets/tables/structures.js';
 import type { SymmetryRow } from '../../datasets/tables/symmetry.js';
 import { hashUnit } from '../../latent/base/random.js';
-import { matrix, type Matrix } from '../../latent/base/matrix.js';
-import { orbitSpreads, SPREAD_LADDER } from '../../latent/base/orbits.js';
+import { takeRows } from '../../latent/base/matrix.js';
+import { SPREAD_LADDER } from '../../latent/base/orbits.js';
 import { measureInvariance } from '../../models/invariance.js';
-import { modelItem, paramsOf, type Diagnostic, type DiagnosticTask, type TableRows } from './diagnostic.js';
-import { indexParameters, type DiagnosticIndex, type DiagnosticIndices } from './diagnosticIndex.js';
-import { POOLED_SPACES } from './pool.js';
-import { modelParts } from '../project/project.js';
-import type { Runs } from '../run/runs.js';
+import type { PlannedRun } from '../run/openRun.js';
+import { diagnosticStage, itemOfModels, paramsOf, type TableRows } from './diagnostic.js';
+import { diagnosticIndex, indexParameters, type DiagnosticIndex } from './diagnosticIndex.js';
+import { pooledModel, type PooledModel } from './pool.js';
+import { POOLED_SPACES } from './pooling.js';
 
 /** Larger structures are not run again for a rotation. */
 const MOST_ATOMS_RUN = 100;
-/** Atoms of a space group that are compared with each other at most. */
-const MOST_ATOMS_COMPARED = 500;
 /** Atoms that a space group needs for rows of its own. */
 const LEAST_ATOMS = 10;
 /** Distances up to which atoms count as equal: exactly, and up to the rounding of float32 cosines. */
@@ -25,227 +20,155 @@ const EQUAL = [0, 1e-6] as const;
 export const CHANGED = 1e-3;
 
 /** What symmetry a model respects: orbit spread and collapse from its vectors, rotation and inversion by running it. Table `symmetry`. */
-export function symmetryDiagnostic(runs: Runs, indices: DiagnosticIndices): Diagnostic {
-  return {
-    stage: 'symmetry',
-    version: 1,
-    items: ({ spec, models }) => (spec.diagnostics.symmetry.enabled ? models.length : 0),
-    item: (task) => {
-      const { structures, rotations } = task.plan.spec.diagnostics.symmetry;
-      const params = paramsOf({ ...indexParameters(task.plan), run: structures, rotations });
-      return modelItem(runs, task, params, (model) => compute(runs, indices, task, model), {
-        identity: task.plan.models[task.item].identity,
-      });
-    },
-  };
-}
+export const symmetryStage = diagnosticStage({
+  stage: 'symmetry',
+  version: 2,
+  item(run, basis, item) {
+    const { id: model, identity } = run.plan.models[item];
+    const { structures, rotations } = run.spec.diagnostics.symmetry;
+    const params = paramsOf({ ...indexParameters(run), run: structures, rotations });
+    return itemOfModels(run, basis, [model], {
+      params,
+      inputs: { identity },
+      compute: () => compute(run, basis, model),
+    });
+  },
+});
 
-async function compute(
-  runs: Runs,
-  indices: DiagnosticIndices,
-  task: DiagnosticTask,
-  model: string,
-): Promise<TableRows> {
-  const index = await indices.of(task.run, task.plan, task.work);
-  const rows = [
-    ...(await orbitRows(runs, task, index, model)),
-    ...(await invarianceRows(runs, task, index, model)),
-  ].map((row): SymmetryRow => ({ model, seed: task.plan.spec.diagnostics.seed, ...row }));
-  return { symmetry: rows };
+async function compute(run: PlannedRun, basis: string, model: string): Promise<TableRows> {
+  const { seed } = run.spec.diagnostics;
+  const [index, pool] = await Promise.all([diagnosticIndex(run), pooledModel(run, model, basis)]);
+  const figures = [
+    ...spreadFigures(index, pool),
+    ...(await collapseFigures(run, index, pool)),
+    ...(await invarianceFigures(run, index, model)),
+  ];
+  return { symmetry: figures.map((row): SymmetryRow => ({ model, seed, ...row })) };
 }
 
 type Figure = Omit<SymmetryRow, 'model' | 'seed'>;
 
-/** Distances of equivalent atoms, read from the parts of the model, shard by shard. */
-async function orbitRows(
-  runs: Runs,
-  { run, basis, work }: DiagnosticTask,
-  index: DiagnosticIndex,
-  model: string,
-): Promise<Figure[]> {
-  const store = runs.store(run);
-  const parts = await modelParts(runs, run, basis, model, work);
-  const coordinateParts = new Map(parts.coordinates.map((part) => [keys.shardOf(part.key), part]));
-  const wanted = new Map(index.structures.map((structure) => [structure.materialId, structure]));
-  const spreads = { coordinates: [] as Float64Array[], embeddings: [] as Float64Array[] };
-  const groups = new Map<number, { rows: Float32Array[]; structures: number }>();
-  let [squares, atoms, structures] = [0, 0, 0];
-  for (const part of parts.embeddings) {
-    const shard = keys.shardOf(part.key);
-    const projected = coordinateParts.get(shard);
-    if (!projected) continue;
-    const raw = decodeEmbeddings(await store.get(part.key, work));
-    const z = decodeCoordinates(await store.get(projected.key, work));
-    raw.materialIds.forEach((id, s) => {
-      const structure = wanted.get(id);
-      if (!structure || structure.spaceGroup === 0) return; // without a symmetry there are no orbits
-      const [from, to] = [raw.offsets[s], raw.offsets[s + 1]];
-      const slice = ({ vectors, dim }: { vectors: Float32Array; dim: number }): Matrix<Float32Array> =>
-        matrix(vectors.subarray(from * dim, to * dim), to - from, dim);
-      const [own, coordinates] = [slice(raw), slice(z)];
-      spreads.embeddings.push(orbitSpreads(own, structure.orbits));
-      spreads.coordinates.push(orbitSpreads(coordinates, structure.orbits));
-      for (const value of own.data) squares += value * value;
-      atoms += to - from;
-      structures++;
-      const group = groups.get(structure.spaceGroup) ?? { rows: [], structures: 0 };
-      groups.set(structure.spaceGroup, group);
-      if (group.rows.length >= MOST_ATOMS_COMPARED) return;
-      group.structures++;
-      for (let atom = 0; atom < coordinates.rows && group.rows.length < MOST_ATOMS_COMPARED; atom++)
-        group.rows.push(coordinates.data.slice(atom * z.dim, (atom + 1) * z.dim));
-    });
-    work.beat({ shard });
-  }
-  const unit = { coordinates: 1, embeddings: Math.sqrt(squares / Math.max(1, atoms)) };
-  const figures: Figure[] = [];
-  for (const space of POOLED_SPACES) {
-    const distances = concatenated(spreads[space]).map((distance) => distance / (unit[space] || 1));
-    if (distances.length === 0) continue; // no orbit has two atoms
-    const common = { test: 'orbit_spread', space, space_group: null, n: distances.length, structures };
-    for (const threshold of SPREAD_LADDER)
-      figures.push({ ...common, statistic: 'share_above', threshold, value: shareAbove(distances, threshold) });
-    figures.push({
-      ...common,
-      statistic: 'maximum',
-      threshold: null,
-      value: distances.reduce((a, b) => Math.max(a, b)),
-    });
-  }
-  const nearest: { spaceGroup: number; structures: number; distances: Float64Array }[] = [];
-  for (const [spaceGroup, { rows, structures: of }] of [...groups].sort(([a], [b]) => a - b)) {
-    if (rows.length < 2) continue;
-    const x = matrix(concatenated(rows), rows.length, rows[0].length);
-    const distances = await runs.deps.compute.call('nearestDistances', x, { signal: work.signal });
-    nearest.push({ spaceGroup, structures: of, distances });
-    work.beat({ spaceGroup });
-  }
-  const add = (space_group: number | null, distances: Float64Array, of: number) => {
-    for (const threshold of EQUAL)
-      figures.push({
-        test: 'collapse',
-        space: 'coordinates',
-        space_group,
-        statistic: 'share_equal',
-        threshold,
-        value: 1 - shareAbove(distances, threshold),
-        n: distances.length,
-        structures: of,
-      });
-  };
-  if (nearest.length > 0)
-    add(
-      null,
-      concatenated(nearest.map(({ distances }) => distances)),
-      nearest.reduce((sum, { structures: of }) => sum + of, 0),
-    );
-  for (const { spaceGroup, structures: of, distances } of nearest)
-    if (distances.length >= LEAST_ATOMS) add(spaceGroup, distances, of);
-  return figures;
-}
-
-/** What rotating and inverting some structures changes. */
-async function invarianceRows(
-  runs: Runs,
-  { run, plan, work, item }: DiagnosticTask,
-  index: DiagnosticIndex,
-  model: string,
-): Promise<Figure[]> {
-  const { seed, symmetry } = plan.spec.diagnostics;
-  const resolved = await runs.resolve(plan, model);
-  const pool = runs.deps.inference(plan.spec.inference.provider);
-  const { batch_budget: budget } = plan.models[item].identity;
-  const structures = await chosenStructures(runs, { run, plan, work }, index, symmetry.structures, seed);
-  const found = await measureInvariance(
-    (crystals) => pool.embed(resolved, crystals, { budget, signal: work.signal }),
-    structures,
-    { rotations: symmetry.rotations, seed, onProgress: (done) => work.beat({ variants: done }) },
+/** Distances of equivalent atoms; those of embeddings in units of their root mean square. */
+function spreadFigures(index: DiagnosticIndex, pool: PooledModel): Figure[] {
+  const symmetric = Array.from(pool.structures, (position) => index.structures[position]).filter(
+    ({ spaceGroup }) => spaceGroup !== 0,
   );
-  return (['rotation', 'inversion'] as const).flatMap((test) => {
-    const { changes, energies, structures: of } = found[test];
-    if (changes.length === 0) return [];
-    const common = { test, space_group: null, structures: of };
-    const figures: Figure[] = [
-      {
-        ...common,
-        space: 'embeddings',
-        statistic: 'median',
-        threshold: null,
-        value: median(changes),
-        n: changes.length,
-      },
-      {
-        ...common,
-        space: 'embeddings',
-        statistic: 'maximum',
-        threshold: null,
-        value: Math.max(...changes),
-        n: changes.length,
-      },
-      {
-        ...common,
-        space: 'embeddings',
-        statistic: 'share_above',
-        threshold: CHANGED,
-        value: shareAbove(changes, CHANGED),
-        n: changes.length,
-      },
-    ];
-    if (energies.length > 0)
-      figures.push(
-        {
-          ...common,
-          space: 'energy',
-          statistic: 'median',
-          threshold: null,
-          value: median(energies),
-          n: energies.length,
-        },
-        {
-          ...common,
-          space: 'energy',
-          statistic: 'maximum',
-          threshold: null,
-          value: Math.max(...energies),
-          n: energies.length,
-        },
-      );
+  const atoms = symmetric.reduce((sum, { atomicNumbers }) => sum + atomicNumbers.length, 0);
+  const unit = { coordinates: 1, embeddings: Math.sqrt(pool.symmetricSquares / Math.max(1, atoms)) };
+  return POOLED_SPACES.flatMap((space) => {
+    const distances = pool.orbitSpreads[space].map((distance) => distance / (unit[space] || 1));
+    if (distances.length === 0) return []; // no orbit has two atoms
+    const n = { n: distances.length, structures: symmetric.length };
+    const common = { test: 'orbit_spread', space, space_group: null, ...n };
+    const figures: Figure[] = SPREAD_LADDER.map((threshold) => ({
+      ...common,
+      statistic: 'share_above',
+      threshold,
+      value: shareAbove(distances, threshold),
+    }));
+    figures.push({ ...common, statistic: 'maximum', threshold: null, value: largest(distances) });
     return figures;
   });
 }
 
-/** Structures of lowest hash that are not too large to be run a few times more. */
-async function chosenStructures(
-  runs: Runs,
-  { run, plan, work }: Pick<DiagnosticTask, 'run' | 'plan' | 'work'>,
-  index: DiagnosticIndex,
-  count: number,
-  seed: number,
-): Promise<StructureRow[]> {
-  const chosen = index.structures
+/** How many atoms of one space group have a twin: together, and for each group with enough of them. */
+async function collapseFigures(run: PlannedRun, index: DiagnosticIndex, pool: PooledModel): Promise<Figure[]> {
+  const groups = new Map<number, { rows: number[]; structures: Set<number> }>();
+  pool.grouped.forEach((atom, row) => {
+    const { structure } = index.grouped[atom];
+    const { spaceGroup } = index.structures[structure];
+    const group = groups.get(spaceGroup) ?? { rows: [], structures: new Set() };
+    groups.set(spaceGroup, group);
+    group.rows.push(row);
+    group.structures.add(structure);
+  });
+  const nearest: { spaceGroup: number; structures: number; distances: Float64Array }[] = [];
+  for (const [spaceGroup, { rows, structures }] of [...groups].sort(([a], [b]) => a - b)) {
+    if (rows.length < 2) continue;
+    const distances = await run.compute('nearestDistances', takeRows(pool.groupedCoordinates, rows));
+    nearest.push({ spaceGroup, structures: structures.size, distances });
+    run.work.beat({ spaceGroup });
+  }
+  const figuresOf = (space_group: number | null, distances: Float64Array, structures: number) =>
+    EQUAL.map((threshold): Figure => ({
+      test: 'collapse',
+      space: 'coordinates',
+      space_group,
+      statistic: 'share_equal',
+      threshold,
+      value: 1 - shareAbove(distances, threshold),
+      n: distances.length,
+      structures,
+    }));
+  if (nearest.length === 0) return [];
+  const all = Float64Array.from(nearest.flatMap(({ distances }) => [...distances]));
+  return [
+    ...figuresOf(
+      null,
+      all,
+      nearest.reduce((sum, { structures }) => sum + structures, 0),
+    ),
+    ...nearest
+      .filter(({ distances }) => distances.length >= LEAST_ATOMS)
+      .flatMap(({ spaceGroup, distances, structures }) => figuresOf(spaceGroup, distances, structures)),
+  ];
+}
+
+/** What rotating and inverting some structures changes. */
+async function invarianceFigures(run: PlannedRun, index: DiagnosticIndex, model: string): Promise<Figure[]> {
+  const { seed, symmetry } = run.spec.diagnostics;
+  const { batch_budget: budget } = run.planned(model).identity;
+  const [resolved, structures] = await Promise.all([run.resolve(model), structuresToRun(run, index)]);
+  const inference = run.dependencies.inference(run.spec.inference.provider);
+  const found = await measureInvariance(
+    (crystals) => inference.embed(resolved, crystals, { budget, signal: run.work.signal }),
+    structures,
+    { rotations: symmetry.rotations, seed, onProgress: (done) => run.work.beat({ variants: done }) },
+  );
+  return (['rotation', 'inversion'] as const).flatMap((test) => {
+    const { changes, energies, structures: of } = found[test];
+    if (changes.length === 0) return [];
+    const figure = (space: string, values: Float64Array, statistic: string, value: number): Figure => ({
+      test,
+      space_group: null,
+      structures: of,
+      space,
+      statistic,
+      threshold: statistic === 'share_above' ? CHANGED : null,
+      value,
+      n: values.length,
+    });
+    const figures = [
+      figure('embeddings', changes, 'median', median(changes)),
+      figure('embeddings', changes, 'maximum', largest(changes)),
+      figure('embeddings', changes, 'share_above', shareAbove(changes, CHANGED)),
+    ];
+    if (energies.length === 0) return figures;
+    figures.push(figure('energy', energies, 'median', median(energies)));
+    figures.push(figure('energy', energies, 'maximum', largest(energies)));
+    return figures;
+  });
+}
+
+/** Structures of lowest hash that are not too large to be run a few times more, in the order of the snapshot. */
+async function structuresToRun(run: PlannedRun, { structures }: DiagnosticIndex): Promise<StructureRow[]> {
+  const { seed, symmetry } = run.spec.diagnostics;
+  const chosen = structures
     .filter(({ atomicNumbers }) => atomicNumbers.length <= MOST_ATOMS_RUN)
     .map((structure) => ({ structure, rank: hashUnit(seed, 'invariance', structure.materialId) }))
     .sort((a, b) => a.rank - b.rank)
-    .slice(0, count);
-  const ids = new Set(chosen.map(({ structure }) => structure.materialId));
-  const rows: StructureRow[] = [];
-  for (const shard of [...new Set(chosen.map(({ structure }) => structure.shard))].sort((a, b) => a - b)) {
-    const { key } = await runs.shard(run, plan.snapshot.snapshot, shard);
-    for (const row of decodeStructures(await runs.store(run).get(key, work)))
-      if (ids.has(row.materialId)) rows.push(row);
-  }
-  return rows;
+    .slice(0, symmetry.structures)
+    .map(({ structure }) => structure);
+  const ids = new Set(chosen.map(({ materialId }) => materialId));
+  const shards = [...new Set(chosen.map(({ shard }) => shard))].sort((a, b) => a - b);
+  const rows = await run.many(shards, async (shard) =>
+    decodeStructures(await run.get((await run.shard(shard)).key)).filter(({ materialId }) => ids.has(materialId)),
+  );
+  return rows.flat();
 }
 
-function concatenated<T extends Float32Array | Float64Array>(arrays: readonly T[]): T {
-  const Type = (arrays[0]?.constructor ?? Float64Array) as new (length: number) => T;
-  const all = new Type(arrays.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const array of arrays) {
-    all.set(array, at);
-    at += array.length;
-  }
-  return all;
+function largest(values: Float64Array): number {
+  return values.reduce((a, b) => Math.max(a, b));
 }
 
 function shareAbove(values: Float64Array, threshold: number): number {

@@ -5,7 +5,7 @@ import { DEFAULT_BUDGETS } from '../../models/graphBatch.js';
 import { encodingContract } from '../../models/card.js';
 import { ENCODER_VERSION } from '../../models/inferencePool.js';
 import { digestJson } from '../../datasets/digest.js';
-import { plannedDiagnostics } from '../diagnostics/diagnostics.js';
+import { plannedDiagnostics } from '../diagnostics/planned.js';
 import type { PlanDocument, PlannedModel, PlanSummary, RequestRef, SnapshotDocument } from '../run/documents.js';
 import { pairCount } from '../pairs/pairs.js';
 import { keepListedRows } from '../pairs/listedRows.js';

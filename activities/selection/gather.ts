@@ -5,7 +5,7 @@ import { findReceipt, writeReceipt } from '../../datasets/receipts.js';
 import { decodeCoordinates } from '../../datasets/tables/coordinates.js';
 import { decodeEmbeddings } from '../../datasets/tables/embeddings.js';
 import { diagnosticIndex } from '../diagnostics/diagnosticIndex.js';
-import { plannedDiagnostics } from '../diagnostics/diagnostics.js';
+import { plannedDiagnostics } from '../diagnostics/planned.js';
 import { PoolPiece } from '../diagnostics/pooling.js';
 import { embedStage } from '../embed/embed.js';
 import { modelInBasis, projectedPage, shardParts } from '../project/projected.js';
