@@ -37,7 +37,7 @@ type AsActivities<Stage> = { [Name in keyof Stage]: Activity<Stage[Name]> };
 /** Every stage that has items. */
 function stageRunners(memory: RunMemory): { [S in FanOutStage]: StageRunner<S> } {
   return {
-    scan: itemRunner(memory, scanStage),
+    scan: scanStage(memory),
     read: readStage(memory),
     merge: itemRunner(memory, mergeStage),
     place: itemRunner(memory, placeStage),

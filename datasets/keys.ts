@@ -72,13 +72,17 @@ export const receipt = (stage: string, key: string) => `receipts/${segment(stage
 export const intermediate = (stage: string, key: string, extension: string) =>
   `intermediate/${stage.split('/').map(segment).join('/')}/${key}.${segment(extension)}`;
 /** JSON documents that activities pass on by key: what a run asks for, its plan, listings and parts of sources, how they merge, passes of fitting a basis. */
-export type DocumentKind = 'requests' | 'plans' | 'listings' | 'units' | 'parts' | 'merges' | 'seals' | 'passes';
+export type DocumentKind = 'requests' | 'plans' | 'listings' | 'lists' | 'units' | 'merges' | 'seals' | 'passes';
 /** A document by the digest of its content. */
 export const document = (kind: DocumentKind, digest: string) => intermediate(kind, digest, 'json');
 /** A page of an OPTIMADE server as it was fetched. */
 export const optimadePage = (sha256: string) => intermediate('optimade', sha256, 'json');
 /** The crystals that come with koine, as a run read them. */
 export const bundledCrystals = (sha256: string) => intermediate('bundled', sha256, 'extxyz');
+/** Which reading a unit gave last, by the digest of the unit. */
+export const unitReading = (unit: string) => intermediate('readings', unit, 'json');
+/** The parts of a large file, by the digest of its listing. */
+export const fileScan = (file: string) => intermediate('scans', file, 'json');
 /** A sorted run of structures that reading left, in blocks, by its sha256. */
 export const chunk = (sha256: string) => intermediate('chunks', sha256, 'bin');
 /** Where the blocks of a chunk begin and with which ids, by its sha256. */

@@ -73,7 +73,7 @@ export async function alignDatabase(input: AlignInput): Promise<RunSummary> {
 
     // --- plan
     await stages.enter('plan');
-    const plan = await heavy.planRun(request, snapshot.snapshot);
+    const plan = await heavy.planRun(request, snapshot.seal);
     const run: PlanRef = { output: input.output, plan: plan.document };
     known.plan = run;
 

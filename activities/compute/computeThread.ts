@@ -1,4 +1,5 @@
-// Thread entry: the numerics of latent/ and the per-structure work of structures/, served to activities. No I/O here.
+// Thread entry: the numerics of latent/ and the readers of structures/, served to activities. Local files are read here; stores and connections are
+// the caller's, which answers what a task asks.
 import { serve } from '../../threads/serve.js';
 import type { AtomVectors } from '../../datasets/tables/atomVectors.js';
 import { decodeMoments, encodeMoments, mergeMoments, momentsOf } from '../../latent/statistics/moments.js';
@@ -22,14 +23,10 @@ import type { AtomId } from '../../latent/base/atomId.js';
 import { cosinesToAnchors, meanRow, structureMeans } from '../../latent/basis/project.js';
 import { farthestPoints, kMeansPlusPlus } from '../../latent/basis/anchorPolicies.js';
 import { matrix } from '../../latent/base/matrix.js';
-import { reducedFormula } from '../../structures/formula.js';
-import { structureHash } from '../../structures/hash.js';
-import { findSymmetry } from '../../structures/symmetry.js';
-import type { Structure } from '../../structures/structure.js';
 import { atomIds } from './atomIds.js';
 import { diagnosticTasks } from './diagnosticTasks.js';
 import { transportTasks } from './transportTasks.js';
-import { contentDigest } from '../snapshot/sharding.js';
+import { snapshotTasks } from './snapshotTasks.js';
 import { selectionTasks } from './selectionTasks.js';
 import { similarityTasks } from './similarityTasks.js';
 
@@ -37,16 +34,8 @@ const tasks = {
   ...diagnosticTasks,
   ...transportTasks,
   ...similarityTasks,
+  ...snapshotTasks,
   ...selectionTasks,
-
-  /** What the snapshot derives from each structure. */
-  describe: (structures: Structure[]) =>
-    structures.map((structure) => ({
-      structureHash: structureHash(structure),
-      formula: reducedFormula(structure.atomicNumbers),
-      content: contentDigest(structure),
-      ...findSymmetry(structure),
-    })),
 
   /** Encoded moments of x [n, dim]. */
   moments: async ({ x, dim }: { x: Float32Array; dim: number }) =>

@@ -1,15 +1,15 @@
 import type { RunSpec } from '../../config/runSpec.js';
 import { claimModel } from '../../datasets/claim.js';
-import * as keys from '../../datasets/keys.js';
 import { DEFAULT_BUDGETS } from '../../models/graphBatch.js';
 import { encodingContract } from '../../models/card.js';
 import { ENCODER_VERSION } from '../../models/inferencePool.js';
 import { digestJson } from '../../datasets/digest.js';
 import { plannedDiagnostics } from '../diagnostics/planned.js';
-import type { PlanDocument, PlannedModel, PlanSummary, RequestRef, SnapshotDocument } from '../run/documents.js';
+import type { PlanDocument, PlannedModel, PlanSummary, RequestRef, SealDocument } from '../run/documents.js';
 import { pairCount } from '../pairs/pairs.js';
 import { keepListedRows } from '../pairs/listedRows.js';
 import { anchorCount, pinnedBasis, referenceModel } from '../basis/namedBasis.js';
+import { snapshotOf } from '../snapshot/snapshot.js';
 import { refuseWithoutEnergy } from '../diagnostics/judgement.js';
 import { storeLabels } from './labels.js';
 import type { Work } from '../engine/heartbeat.js';
@@ -18,17 +18,18 @@ import type { RequestedRun, RunMemory } from '../run/openRun.js';
 /** The plan stage: resolves models to digests, claims their names in the output, finds the basis to reuse. */
 export function planStage(memory: RunMemory) {
   return {
-    /** Writes the plan of a run over `snapshot`. Refuses a model that is already published with another identity. */
-    async planRun(ref: RequestRef, snapshot: string, work: Work): Promise<PlanSummary> {
+    /** Writes the plan of a run over a sealed snapshot. Refuses a model that is already published with another identity. */
+    async planRun(ref: RequestRef, seal: string, work: Work): Promise<PlanSummary> {
       const requested = await memory.requested(ref, work);
       const { spec, replace } = requested.request;
+      const snapshot = snapshotOf(await requested.document<SealDocument>(seal));
       const models = await planModels(requested);
       for (const { id, identity } of models)
-        await claimModel(requested.store, snapshot, id, identity, { replace, signal: work.signal });
-      const document = await requested.document<SnapshotDocument>(keys.snapshotDocument(snapshot));
+        await claimModel(requested.store, snapshot.snapshot, id, identity, { replace, signal: work.signal });
       const plan: PlanDocument = {
         spec,
-        snapshot: document,
+        snapshot,
+        seal,
         models,
         listed_rows: null,
         labels: await storeLabels(requested),
@@ -38,8 +39,8 @@ export function planStage(memory: RunMemory) {
       return {
         document: await requested.write('plans', plan),
         models: models.map(({ id }) => id),
-        shards: document.shards,
-        pages: document.pages.length,
+        shards: snapshot.shards,
+        pages: snapshot.pages.length,
         pairs: pairCount(plan),
         anchors: anchorCount(spec),
         referenceModel: referenceModel(spec),

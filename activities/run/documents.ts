@@ -107,13 +107,17 @@ export interface SourceUnit {
   part: FilePart | null;
 }
 
-/** The files of a request: units that are known, and large files that have to be scanned for their parts first. */
+/** The files of a request, in order of its sources. */
 export interface SourceListing {
+  /** Large files, which are scanned for their parts; those that may not be cut come as one. */
   large: { source: number; file: ListedFile }[];
-  /** Keys of lists of units, {@link UNITS_PER_LIST} each. */
+  /** Keys of lists of units. */
   lists: string[];
   units: number;
 }
+
+/** Keys of {@link SourceUnit} documents; a number stands for the parts of that large file, in their place. */
+export type UnitList = (string | number)[];
 
 /** A sorted run of structures that reading left, see `snapshot/chunk.ts`. */
 export interface ChunkRef {
@@ -132,8 +136,8 @@ export interface MergePlan {
   duplicates: number;
   /** Sum of the digests of the rows that reading refused: see `snapshot/rejections.ts`. */
   rejections: string;
-  /** Keys of the receipts of reading that refused some. */
-  readings: string[];
+  /** Keys of the receipts of readings that refused some. */
+  refusing: string[];
 }
 
 /** Consecutive shards of a snapshot. */
@@ -165,10 +169,12 @@ export interface SnapshotDocument {
 
 /** A snapshot that is merged but not yet in its place. */
 export interface SealDocument extends SnapshotDocument {
-  /** Key of the receipt of merging each page. */
-  merged: string[];
+  /** Key of the {@link MergePlan}. */
+  merge: string;
+  /** Number of each page in the merge plan, where some are empty. */
+  merged: number[];
   /** As in {@link MergePlan}. */
-  readings: string[];
+  refusing: string[];
 }
 
 /** What the workflow needs of a merged snapshot. */
@@ -210,6 +216,8 @@ export interface PlannedModel {
 export interface PlanDocument {
   spec: RunSpec;
   snapshot: SnapshotDocument;
+  /** Key of the {@link SealDocument}: it knows what the sources held that is not in the snapshot. */
+  seal: string;
   models: PlannedModel[];
   /** sha256 of the rows that `similarity.rows` lists; null where rows are drawn. */
   listed_rows: string | null;

@@ -1,133 +1,142 @@
 import { createHash } from 'node:crypto';
-import type { RunSpec } from '../../config/runSpec.js';
-import { compareCodePoints } from '../../datasets/canonicalJson.js';
-import { digestJson } from '../../datasets/digest.js';
+import { createReadStream } from 'node:fs';
+import { canonicalJsonBytes } from '../../datasets/canonicalJson.js';
+import { digestJson, sha256Hex } from '../../datasets/digest.js';
 import { readJson, writeJson } from '../../datasets/json.js';
 import * as keys from '../../datasets/keys.js';
-import type { ObjectStore } from '../../datasets/store/objectStore.js';
+import type { PartEntry } from '../../datasets/manifest.js';
+import { findReceipt, writeReceipt } from '../../datasets/receipts.js';
 import type { QuarantineRow } from '../../datasets/tables/quarantine.js';
-import { encodeStructures, type StructureRow } from '../../datasets/tables/structures.js';
-import { readStructures, READER_VERSION } from '../../structures/readers/read.js';
-import type { ByteSource, Rejection, Structure } from '../../structures/structure.js';
-import type { Work } from '../engine/heartbeat.js';
-import type { Runs } from '../run/runs.js';
-import type { ChunkColumns } from './sharding.js';
+import { READER_VERSION } from '../../structures/readers/read.js';
+import type { ReadingQuestion } from '../compute/snapshotTasks.js';
+import { tallyOf, type ChunkRef, type ItemTask, type ListedFile, type SourceUnit, type Tally } from '../run/documents.js';
+import type { StageRunner } from '../run/itemStage.js';
+import type { RequestedRun, RunMemory } from '../run/openRun.js';
+import { unitOf } from './listing.js';
+import { remoteBytes, threadFile } from './sourceFiles.js';
 
-/** Structures kept in memory before a sorted chunk is written. */
-const STRUCTURES_PER_CHUNK = 10_000;
-/** Structures described (hash, symmetry) by one call into a thread. */
-const STRUCTURES_PER_CALL = 64;
+/** Raise it when the same structures may be kept in other chunks. */
+const CHUNK_VERSION = 1;
+
 /** What reading one unit left in the store. */
 export interface ReadReceipt {
-  /** Sorted chunks of structures. */
-  outputs: Record<string, never>;
-  chunks: { key: string; index: string }[];
+  /** Chunks and their indices, by number. */
+  outputs: Record<string, PartEntry>;
+  chunks: ChunkRef[];
+  /** Index of the source in the spec. */
+  source: number;
   rejections: QuarantineRow[];
   structures: number;
   duplicates: number;
 }
 
-/** Digest of everything the outcome of reading a unit depends on. */
-export async function readKey(sources: readonly ByteSource[], maxAtoms: number): Promise<string> {
-  const files: { name: string; sha256: string }[] = [];
-  for (const source of sources) {
-    const hash = createHash('sha256');
-    for await (const piece of source.open()) hash.update(piece);
-    files.push({ name: source.name, sha256: hash.digest('hex') });
-  }
-  return digestJson({ files, reader: READER_VERSION, max_atoms: maxAtoms });
+/**
+ * The read stage: one unit becomes sorted chunks of described structures, and rejections. Keyed by the bytes of its files, so that unchanged
+ * files are never parsed twice. A unit that was never read is hashed while it is parsed; one that was is hashed, unless its place promises
+ * that its bytes are those of then.
+ */
+export function readStage(memory: RunMemory): StageRunner<'read'> {
+  return {
+    async run(task, work) {
+      const run = await memory.requested(task.run, work);
+      const { key: unitKey, unit } = await unitOf(run, task.listing, task.item);
+      const found = await findReading(run, unitKey, unit);
+      if (found) return tallyOfReading(found, 1);
+      const { sha256, receipt } = await readUnit(run, unit);
+      const key = readingKey(run, unit, identities(unit) ?? sha256);
+      await writeReceipt(run.store, 'read', key, receipt, work);
+      await writeJson(run.store, pointer(unitKey), { read: key }, work);
+      return tallyOfReading(receipt, 0);
+    },
+    async reuse(task, work) {
+      const run = await memory.requested(task.run, work);
+      const { key, unit } = await unitOf(run, task.listing, task.item);
+      const found = await findReading(run, key, unit);
+      return found && tallyOfReading(found, 1);
+    },
+  };
 }
 
-/** The receipt of a reading, if its chunks are still there. */
-export async function findReading(store: ObjectStore, key: string, work: Work): Promise<ReadReceipt | undefined> {
-  const receipt = await readJson<ReadReceipt>(store, keys.receipt('read', key), work);
-  const objects = receipt?.chunks.flatMap((chunk) => [chunk.key, chunk.index]) ?? [];
-  const found = await Promise.all(objects.map((object) => store.head(object, work)));
-  return found.every(Boolean) ? receipt : undefined;
+/** The reading of a unit of this request. @throws where it was not read */
+export async function readingOf(run: RequestedRun, { listing, item }: Pick<ItemTask<'read'>, 'listing' | 'item'>) {
+  const { key: unitKey } = await unitOf(run, listing, item);
+  const key = (await readJson<{ read: string }>(run.store, pointer(unitKey), run.work))?.read;
+  const receipt = key && (await findReceipt<ReadReceipt>(run.store, 'read', key, run.work));
+  if (!receipt) throw new Error(`activities: source unit ${item} was not read; run again`);
+  return { key: keys.receipt('read', key), receipt };
 }
 
-/** Reads files into sorted chunks of described structures, and leaves a receipt. */
-export async function readUnit(
-  runs: Runs,
-  store: ObjectStore,
-  sources: readonly ByteSource[],
-  key: string,
-  spec: RunSpec,
-  work: Work,
-): Promise<ReadReceipt> {
-  const receipt: ReadReceipt = { outputs: {}, chunks: [], rejections: [], structures: 0, duplicates: 0 };
-  let pending: Structure[] = [];
-  let chunk: { row: StructureRow; content: string }[] = [];
-  const describe = async () => {
-    const batch = pending;
-    pending = [];
-    const described = await runs.deps.compute.call('describe', batch, { signal: work.signal });
-    batch.forEach((structure, i) => {
-      const { content, ...derived } = described[i];
-      chunk.push({ row: { ...structure, ...derived }, content });
-    });
-    work.beat({ structures: receipt.structures + chunk.length });
-  };
-  const flush = async () => {
-    if (chunk.length === 0) return;
-    const { kept, repetitions, conflicts } = firstOfEachId(chunk);
-    receipt.duplicates += repetitions;
-    receipt.rejections.push(...conflicts.map(({ row }) => conflictRow(row)));
-    receipt.structures += kept.length;
-    const number = receipt.chunks.length;
-    const names = { key: keys.readChunk(key, number), index: keys.readChunkIndex(key, number) };
-    const index: ChunkColumns = {
-      ids: kept.map(({ row }) => row.materialId),
-      hashes: kept.map(({ row }) => row.structureHash),
-      contents: kept.map(({ content }) => content),
-      atoms: kept.map(({ row }) => row.atomicNumbers.length),
-    };
-    await store.put(names.key, encodeStructures(kept.map(({ row }) => row)), work);
-    await writeJson(store, names.index, index, work);
-    receipt.chunks.push(names);
-    chunk = [];
-  };
-  for (const source of sources)
-    for await (const read of readStructures(source, { maxAtoms: spec.limits.max_atoms })) {
-      work.signal.throwIfAborted();
-      if ('rejection' in read) receipt.rejections.push(rejectionRow(read.rejection));
-      else pending.push(read.structure);
-      if (pending.length === STRUCTURES_PER_CALL) await describe();
-      if (chunk.length >= STRUCTURES_PER_CHUNK) await flush();
-    }
-  if (pending.length > 0) await describe();
-  await flush();
-  await writeJson(store, keys.receipt('read', key), receipt, work);
+function tallyOfReading({ structures, rejections }: ReadReceipt, reused: number): Tally {
+  return tallyOf({ reused, structures, quarantined: rejections.length });
+}
+
+/** The reading of files that are what they were when they were read last; undefined where they are not, or never were read. */
+async function findReading(run: RequestedRun, unitKey: string, unit: SourceUnit): Promise<ReadReceipt | undefined> {
+  const known = await readJson<{ read: string }>(run.store, pointer(unitKey), run.work);
+  const given = identities(unit);
+  if (!known && !given) return undefined;
+  const key = readingKey(run, unit, given ?? (await hashes(run, unit.files)));
+  const receipt = await findReceipt<ReadReceipt>(run.store, 'read', key, run.work);
+  if (receipt && known?.read !== key) await writeJson(run.store, pointer(unitKey), { read: key }, run.work);
   return receipt;
 }
 
-/** Sorts by id and keeps the first of each: a repetition with the same structure is dropped, with another it conflicts. */
-function firstOfEachId<T extends { row: StructureRow }>(rows: readonly T[]) {
-  const sorted = [...rows].sort((a, b) => compareCodePoints(a.row.materialId, b.row.materialId)); // stable: source order
-  const kept: T[] = [];
-  const conflicts: T[] = [];
-  let repetitions = 0;
-  for (const next of sorted) {
-    const last = kept[kept.length - 1];
-    if (last?.row.materialId !== next.row.materialId) kept.push(next);
-    else if (last.row.structureHash === next.row.structureHash) repetitions++;
-    else conflicts.push(next);
-  }
-  return { kept, conflicts, repetitions };
+/** What tells the bytes of a unit without reading them: versions of its files, or the digest of its part; null where nothing does. */
+function identities({ files, part }: SourceUnit): string[] | null {
+  if (part) return [part.sha256];
+  const versions = files.flatMap(({ version }) => version ?? []);
+  return versions.length === files.length ? versions : null;
 }
 
-/** The quarantine row of a structure whose id names another one already. */
-export function conflictRow({ materialId, source, formula, atomicNumbers }: StructureRow): QuarantineRow {
-  return rejectionRow({
-    materialId,
+/** Digest of everything the outcome of reading a unit depends on. */
+function readingKey({ spec }: RequestedRun, { files, part, source }: SourceUnit, digests: readonly string[]): string {
+  return digestJson({
+    files: files.map(({ name }, i) => ({ name, digest: digests[i] })),
     source,
-    code: 'duplicate_id',
-    message:
-      `material_id '${materialId}' names another structure already; this one is ${formula} with ` +
-      `${atomicNumbers.length} atoms. Give it an id of its own.`,
+    ...(part && { kind: part.kind, first_record: part.firstRecord }),
+    reader: READER_VERSION,
+    chunks: CHUNK_VERSION,
+    max_atoms: spec.limits.max_atoms,
   });
 }
 
-function rejectionRow({ materialId, source, code, message }: Rejection): QuarantineRow {
-  return { material_id: materialId, source, stage: 'snapshot', model: null, code, message };
+async function hashes(run: RequestedRun, files: readonly ListedFile[]): Promise<string[]> {
+  const digests: string[] = [];
+  for (const { location } of files) {
+    const hash = createHash('sha256');
+    const stream = createReadStream(location, { signal: run.work.signal, highWaterMark: 1 << 20 });
+    for await (const piece of stream) hash.update(piece as Buffer);
+    digests.push(hash.digest('hex'));
+    run.work.beat({ hashed: digests.length });
+  }
+  return digests;
+}
+
+/** Reads a unit in a thread, which hands over its chunks one by one. */
+async function readUnit(run: RequestedRun, unit: SourceUnit): Promise<{ sha256: string[]; receipt: ReadReceipt }> {
+  const { files, part, source } = unit;
+  const chunks: ChunkRef[] = [];
+  const outputs: ReadReceipt['outputs'] = {};
+  const answer = async (question: ReadingQuestion) => {
+    if (question.ask === 'bytes') return remoteBytes(run, files[question.file], question.start, question.end);
+    run.work.beat(question.ask === 'progress' ? question : { chunks: chunks.length });
+    if (question.ask === 'progress') return undefined;
+    const { bytes, index } = question;
+    const description = canonicalJsonBytes(index);
+    const [chunk, described] = await Promise.all([
+      run.putPart(keys.chunk, bytes, index.rows),
+      run.putPart(keys.chunkIndex, description, index.rows),
+    ]);
+    outputs[`${chunks.length}`] = chunk;
+    outputs[`${chunks.length}.index`] = described;
+    chunks.push({ key: chunk.key, index: described.key });
+    return undefined;
+  };
+  const task = { files: files.map(threadFile), part, source, maxAtoms: run.spec.limits.max_atoms };
+  const { sha256, rejections, structures, repetitions } = await run.compute('readUnit', task, { answer });
+  return { sha256, receipt: { outputs, chunks, source, rejections, structures, duplicates: repetitions } };
+}
+
+function pointer(unitKey: string): string {
+  return keys.unitReading(sha256Hex(Buffer.from(unitKey)));
 }

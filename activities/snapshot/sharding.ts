@@ -1,85 +1,60 @@
 import { createHash } from 'node:crypto';
-import { compareCodePoints } from '../../datasets/canonicalJson.js';
-import { sha256Hex } from '../../datasets/digest.js';
-
-/** The light columns of a chunk: enough to merge, deduplicate and cut without the structures themselves. */
-export interface ChunkColumns {
-  ids: string[];
-  hashes: string[];
-  /** Digest of each structure's exact content. */
-  contents: string[];
-  atoms: number[];
-}
-
-/** Where a structure lies. */
-export interface Placement {
-  chunk: number;
-  row: number;
-}
-
-/** A shard before it is written. */
-export interface PlacedShard {
-  rows: Placement[];
-  content: string;
-  atoms: number;
-}
+import { SHARDS_PER_PAGE } from '../../config/names.js';
+import type { StructureRow } from '../../datasets/tables/structures.js';
 
 /** No shard holds more atoms than this (one structure alone may). */
 const MAX_SHARD_ATOMS = 65_536;
-
 /**
- * Merges sorted chunks into shards. Chunk order is source order: of several structures with one id the first is kept, a
- * repetition with the same hash is dropped, another structure under the id conflicts.
- *
- * Boundaries are content-defined: a shard ends after a material id whose hash is divisible by `meanStructures`, so an insertion
- * changes the shards it falls into and no others. Sizes stay within a quarter and four times the mean; a cut forced by the
- * maximum moves on until the next hash boundary.
+ * Of ids below this share, by hash, a chunk keeps a list: among them are the ends of pages of any sharding, so that a reading serves runs
+ * that cut otherwise.
  */
-export function placeStructures(chunks: readonly ChunkColumns[], meanStructures: number) {
-  const all: Placement[] = [];
-  chunks.forEach(({ ids }, chunk) => ids.forEach((_, row) => all.push({ chunk, row })));
-  const id = ({ chunk, row }: Placement) => chunks[chunk].ids[row];
-  all.sort((a, b) => compareCodePoints(id(a), id(b)) || a.chunk - b.chunk || a.row - b.row);
+const PAGE_CANDIDATES = 1 / SHARDS_PER_PAGE;
 
-  const minimum = Math.max(1, Math.floor(meanStructures / 4));
-  const maximum = meanStructures * 4;
-  const shards: PlacedShard[] = [];
-  const conflicts: Placement[] = [];
-  let repetitions = 0;
-  let structures = 0;
-  let atoms = 0;
-  let rows: Placement[] = [];
-  let shardAtoms = 0;
-  let last: Placement | undefined;
-  const cut = () => {
-    if (rows.length === 0) return;
-    const content = sha256Hex(rows.map(({ chunk, row }) => chunks[chunk].contents[row]).join('\n'));
-    shards.push({ rows, content, atoms: shardAtoms });
-    rows = [];
-    shardAtoms = 0;
-  };
-  for (const next of all) {
-    const columns = chunks[next.chunk];
-    if (last && id(last) === id(next)) {
-      if (chunks[last.chunk].hashes[last.row] === columns.hashes[next.row]) repetitions++;
-      else conflicts.push(next);
-      continue;
-    }
-    const size = columns.atoms[next.row];
-    if (rows.length > 0 && shardAtoms + size > MAX_SHARD_ATOMS) cut();
-    rows.push(next);
-    shardAtoms += size;
-    structures++;
-    atoms += size;
-    last = next;
-    if (rows.length >= maximum || (rows.length >= minimum && endsShard(id(next), meanStructures))) cut();
-  }
-  cut();
-  return { shards, conflicts, repetitions, structures, atoms };
+/** Two independent numbers in [0, 1) of an id. */
+function hashesOf(materialId: string): { shard: number; page: number } {
+  const digest = createHash('sha256').update(materialId).digest();
+  return { shard: digest.readUInt32LE(0), page: digest.readUInt32LE(4) / 2 ** 32 };
 }
 
-function endsShard(materialId: string, meanStructures: number): boolean {
-  return createHash('sha256').update(materialId).digest().readUInt32LE(0) % meanStructures === 0;
+/** Whether an id may end a page under some sharding. */
+export function mayEndPage(materialId: string): boolean {
+  return hashesOf(materialId).page < PAGE_CANDIDATES;
+}
+
+/** Whether an id ends a page: a page holds {@link SHARDS_PER_PAGE} shards on average, whatever else is in the snapshot. */
+export function endsPage(materialId: string, meanStructures: number): boolean {
+  return hashesOf(materialId).page < PAGE_CANDIDATES / meanStructures;
+}
+
+/**
+ * Cuts the structures of a page into shards. Boundaries are content-defined: a shard ends after a material id whose hash is divisible by
+ * `meanStructures`, so an insertion changes the shards it falls into and no others. Sizes stay within a quarter and four times the mean; a cut forced
+ * by the maximum moves on until the next hash boundary. The end of the page ends a shard.
+ * @param rows sorted by id
+ */
+export function cutShards<Row extends Pick<StructureRow, 'materialId' | 'atomicNumbers'>>(
+  rows: readonly Row[],
+  meanStructures: number,
+): Row[][] {
+  const minimum = Math.max(1, Math.floor(meanStructures / 4));
+  const maximum = meanStructures * 4;
+  const shards: Row[][] = [];
+  let shard: Row[] = [];
+  let atoms = 0;
+  const cut = () => {
+    if (shard.length > 0) shards.push(shard);
+    [shard, atoms] = [[], 0];
+  };
+  for (const row of rows) {
+    const size = row.atomicNumbers.length;
+    if (shard.length > 0 && atoms + size > MAX_SHARD_ATOMS) cut();
+    shard.push(row);
+    atoms += size;
+    const atBoundary = shard.length >= minimum && hashesOf(row.materialId).shard % meanStructures === 0;
+    if (shard.length >= maximum || atBoundary) cut();
+  }
+  cut();
+  return shards;
 }
 
 /** Digest of exactly what a network sees of a structure: id, Z, lattice and fractional coordinates in float64. */

@@ -1,217 +1,162 @@
-import { canonicalJsonBytes, compareCodePoints } from '../../datasets/canonicalJson.js';
+import { canonicalJsonBytes } from '../../datasets/canonicalJson.js';
 import { digestJson } from '../../datasets/digest.js';
-import { readJson, writeJson } from '../../datasets/json.js';
 import * as keys from '../../datasets/keys.js';
-import type { ObjectStore } from '../../datasets/store/objectStore.js';
 import type { QuarantineRow } from '../../datasets/tables/quarantine.js';
-import { decodeStructures, encodeStructures, type StructureRow } from '../../datasets/tables/structures.js';
-import {
-  tallyOf,
-  type ItemTask,
-  type RunRef,
-  type ShardEntry,
-  type SnapshotDocument,
-  type SourceUnit,
-  type Tally,
-} from '../run/documents.js';
+import { compareCodePoints } from '../../latent/base/atomId.js';
 import { invalidInput } from '../engine/failures.js';
 import type { Work } from '../engine/heartbeat.js';
-import { conflictRow, findReading, readKey, readUnit, type ReadReceipt } from './reading.js';
-import { SHARDS_PER_LIST, type Runs } from '../run/runs.js';
-import { placeStructures, type ChunkColumns } from './sharding.js';
-import { byteSource, filesOf, requestName, unitOf } from './sourceFiles.js';
+import type {
+  MergePlan,
+  PageEntry,
+  RequestRef,
+  SealDocument,
+  SealedSnapshot,
+  SnapshotDocument,
+  SourceListing,
+} from '../run/documents.js';
+import { itemMade } from '../run/itemStage.js';
+import type { OpenRun, RequestedRun, RunMemory } from '../run/openRun.js';
+import type { ChunkIndex } from './chunk.js';
+import { listFiles, listParts } from './listing.js';
+import { mergeStage, shardsInOrder } from './merging.js';
+import { mergedPage } from './placing.js';
+import { readingOf, type ReadReceipt } from './reading.js';
+import { addSums, sumOfRows } from './rejections.js';
+import { endsPage } from './sharding.js';
 
-/** Files read by one activity; a folder of 150,000 CIF files becomes 600 units. */
-const FILES_PER_UNIT = 256;
-/** Decoded chunks held while shards are written. */
-const CHUNKS_IN_MEMORY = 64;
+/** Raise it when equal structures may get another snapshot id. */
+const SNAPSHOT_VERSION = 2;
 
-/** The snapshot stage: from source files to content-addressed shards. */
-export function snapshotStage(runs: Runs) {
+/** The snapshot stages that decide something, between those that fan out: from source files to content-addressed shards. */
+export function snapshotStage(memory: RunMemory) {
   return {
-    /** Enumerates the source files and groups them into units. */
-    async listSources(run: RunRef, work: Work): Promise<{ units: number }> {
-      const { spec } = await runs.request(run);
-      const store = runs.store(run);
-      const units: SourceUnit[] = [];
-      for (const [source, { path }] of spec.source.entries()) {
-        let files: SourceUnit['files'] = [];
-        for await (const file of filesOf(path, store, runs, work)) {
-          files.push(file);
-          if (files.length === FILES_PER_UNIT) {
-            units.push({ source, files });
-            files = [];
-          }
-          work.beat({ source, files: files.length });
-        }
-        if (files.length > 0) units.push({ source, files });
-      }
-      await writeJson(store, keys.sourceUnits(requestName(run)), units, work);
-      return { units: units.length };
+    /** Enumerates the source files: units of small ones, and large ones to be scanned. */
+    async listSources(ref: RequestRef, work: Work): Promise<{ listing: string; large: number }> {
+      return listFiles(await memory.requested(ref, work));
     },
 
-    /**
-     * Reads one unit: sorted chunks of described structures and the rejections. Keyed by the bytes of its files, so that
-     * unchanged files are never parsed twice.
-     */
-    async read({ run, item }: ItemTask, work: Work): Promise<Tally> {
-      const { spec } = await runs.request(run);
-      const store = runs.store(run);
-      const sources = (await unitOf(store, run, item, work)).files.map((file) => byteSource(file, store, runs, work));
-      const key = await readKey(sources, spec.limits.max_atoms);
-      const known = await findReading(store, key, work);
-      if (!known && work.lookupOnly) return tallyOf({ done: 0 });
-      const receipt = known ?? (await readUnit(runs, store, sources, key, spec, work));
-      await writeJson(store, keys.unitReading(requestName(run), item), { read: key }, work);
-      return tallyOf({
-        reused: known ? 1 : 0,
-        structures: receipt.structures,
-        quarantined: receipt.rejections.length,
+    /** The units of a listing whose large files are scanned. */
+    async listUnits(ref: RequestRef, listing: string, work: Work): Promise<{ listing: string; units: number }> {
+      return listParts(await memory.requested(ref, work), listing);
+    },
+
+    /** Finds where pages end: at ids that end one in every snapshot that holds them. */
+    async planMerge(ref: RequestRef, listing: string, work: Work): Promise<{ merge: string; pages: number }> {
+      const run = await memory.requested(ref, work);
+      const { units } = await run.document<SourceListing>(listing);
+      const readings = await run.many(Array.from({ length: units }, (_, item) => item), async (item) => {
+        const { key, receipt } = await readingOf(run, { listing, item });
+        const { chunks, source, rejections, duplicates } = receipt;
+        const indices = await run.many(chunks, ({ index }) => run.document<ChunkIndex>(index));
+        work.beat({ unit: item });
+        return {
+          key,
+          chunks: chunks.map((chunk) => ({ ...chunk, source })),
+          borders: indices.flatMap(({ borders }) => borders.filter((id) => endsPage(id, run.spec.shards.structures))),
+          rejected: rejections.length,
+          rejections: sumOfRows(rejections),
+          duplicates,
+          first: rejections[0],
+        };
       });
+      const plan: MergePlan = {
+        chunks: readings.flatMap(({ chunks }) => chunks),
+        borders: [...new Set(readings.flatMap(({ borders }) => borders))].sort(compareCodePoints),
+        rejected: readings.reduce((sum, { rejected }) => sum + rejected, 0),
+        duplicates: readings.reduce((sum, { duplicates }) => sum + duplicates, 0),
+        rejections: addSums(readings.map(({ rejections }) => rejections)),
+        refusing: readings.filter(({ rejected }) => rejected > 0).map(({ key }) => key),
+      };
+      if (plan.chunks.length === 0) {
+        const first = readings.find((reading) => reading.first)?.first;
+        throw invalidInput(
+          `the sources hold no usable structure (${plan.rejected} quarantined` +
+            `${first ? `, the first: ${first.source}: ${first.message}` : ''})`,
+        );
+      }
+      return { merge: await run.write('merges', plan), pages: plan.borders.length + 1 };
     },
 
     /**
-     * Merges all units into shards: drops repetitions, quarantines conflicting ids, cuts at content-defined boundaries and
-     * writes the snapshot. The snapshot id is a digest of its content, so an existing one is left as it is.
+     * Names a merged snapshot by its content: the digests of its pages in order, and what was refused. Equal structures in other files, units or
+     * orders of reading make the same one.
      */
-    async assembleSnapshot(run: RunRef, work: Work): Promise<SnapshotDocument & { limit: number }> {
-      const { spec } = await runs.request(run);
-      const store = runs.store(run);
-      const limit = spec.limits.quarantine_fraction;
-      const units = (await readJson<SourceUnit[]>(store, keys.sourceUnits(requestName(run)), work)) ?? [];
-      const reads: string[] = [];
-      for (let unit = 0; unit < units.length; unit++) {
-        const pointer = await readJson<{ read: string }>(store, keys.unitReading(requestName(run), unit), work);
-        if (!pointer) throw new Error(`activities: source unit ${unit} was not read`);
-        reads.push(pointer.read);
+    async sealSnapshot(ref: RequestRef, merge: string, work: Work): Promise<SealedSnapshot> {
+      const run = await memory.requested(ref, work);
+      const plan = await run.document<MergePlan>(merge);
+      const numbers = Array.from({ length: plan.borders.length + 1 }, (_, page) => page);
+      const merged = await run.many(numbers, async (item) => {
+        const made = await itemMade(mergeStage, run, { stage: 'merge', run: ref, merge, item });
+        work.beat({ page: item });
+        return { item, made, shards: shardsInOrder(made) };
+      });
+      const pages: PageEntry[] = [];
+      let start = 0;
+      for (const { shards } of merged) {
+        if (shards.length === 0) continue;
+        pages.push({
+          start,
+          shards: shards.length,
+          structures: shards.reduce((sum, { rows }) => sum + rows, 0),
+          atoms: shards.reduce((sum, { atoms }) => sum + atoms, 0),
+          first: shards[0].first,
+          last: shards[shards.length - 1].last,
+          digest: digestJson(shards.map(({ content }) => content)),
+        });
+        start += shards.length;
       }
-      const assembly = keys.receipt('snapshot', digestJson({ reads, shards: spec.shards }));
-      const known = await readJson<{ snapshot: string }>(store, assembly, work);
-      if (known) {
-        const document = await findSnapshot(store, known.snapshot, work);
-        if (document) return { ...document, limit };
-      }
-
-      const rejections: QuarantineRow[] = [];
-      const chunks: { key: string; index: ChunkColumns }[] = [];
-      let duplicates = 0;
-      for (const read of reads) {
-        const receipt = await readJson<ReadReceipt>(store, keys.receipt('read', read), work);
-        if (!receipt) throw new Error(`activities: the receipt of reading ${read} is gone; run again`);
-        rejections.push(...receipt.rejections);
-        duplicates += receipt.duplicates;
-        for (const chunk of receipt.chunks) {
-          const index = await readJson<ChunkColumns>(store, chunk.index, work);
-          if (!index) throw new Error(`activities: ${chunk.index} is gone; run again`);
-          chunks.push({ key: chunk.key, index });
-        }
-        work.beat({ chunks: chunks.length });
-      }
-      const placed = placeStructures(
-        chunks.map(({ index }) => index),
-        spec.shards.structures,
-      );
-      duplicates += placed.repetitions;
-      const conflicting = new Map<number, Set<number>>();
-      for (const { chunk, row } of placed.conflicts)
-        conflicting.set(chunk, (conflicting.get(chunk) ?? new Set()).add(row));
-      const decoded = new ChunkCache(store, work);
-      for (const [chunk, rows] of conflicting) {
-        const structures = await decoded.rows(chunks[chunk].key);
-        for (const row of rows) rejections.push(conflictRow(structures[row]));
-      }
-      rejections.sort(
-        (a, b) => compareCodePoints(a.source, b.source) || compareCodePoints(a.material_id, b.material_id),
-      );
-      if (placed.shards.length === 0)
-        throw invalidInput(
-          `the sources hold no usable structure (${rejections.length} quarantined` +
-            `${rejections[0] ? `, the first: ${rejections[0].source}: ${rejections[0].message}` : ''})`,
-        );
-
+      const conflicts = merged.map(({ made }) => made.conflicts);
+      const quarantined = plan.rejected + conflicts.reduce((sum, { length }) => sum + length, 0);
       const snapshot = digestJson({
-        version: 1,
-        sharding: spec.shards,
-        shards: placed.shards.map((shard) => shard.content),
-        rejections,
+        version: SNAPSHOT_VERSION,
+        sharding: run.spec.shards,
+        pages: pages.map(({ digest }) => digest),
+        rejections: { count: quarantined, sum: addSums([plan.rejections, ...conflicts.map(sumOfRows)]) },
       }).slice(0, 16);
-      const document: SnapshotDocument = {
+      const document: SealDocument = {
         snapshot,
-        shards: placed.shards.length,
-        structures: placed.structures,
-        atoms: placed.atoms,
-        quarantined: rejections.length,
-        duplicates,
+        shards: start,
+        structures: pages.reduce((sum, { structures }) => sum + structures, 0),
+        atoms: pages.reduce((sum, { atoms }) => sum + atoms, 0),
+        quarantined,
+        duplicates: plan.duplicates + merged.reduce((sum, { made }) => sum + made.repetitions, 0),
+        pages,
+        merge,
+        merged: merged.filter(({ shards }) => shards.length > 0).map(({ item }) => item),
+        refusing: plan.refusing,
       };
-      if (!(await findSnapshot(store, snapshot, work))) {
-        let list: ShardEntry[] = [];
-        // Whole lists that an earlier attempt of this activity wrote need no second look.
-        const written = resumedLists(work.cursor, snapshot);
-        for (let index = written * SHARDS_PER_LIST; index < placed.shards.length; index++) {
-          const shard = placed.shards[index];
-          const rows: StructureRow[] = [];
-          for (const { chunk, row } of shard.rows) rows.push((await decoded.rows(chunks[chunk].key))[row]);
-          const part = await runs.putPart(
-            run,
-            (sha256) => keys.structuresPart(snapshot, index, sha256),
-            encodeStructures(rows),
-            rows.length,
-            work,
-          );
-          const { materialId: first } = rows[0];
-          const { materialId: last } = rows[rows.length - 1];
-          list.push({ ...part, content: shard.content, atoms: shard.atoms, first, last });
-          if (list.length === SHARDS_PER_LIST || index === placed.shards.length - 1) {
-            const number = Math.floor(index / SHARDS_PER_LIST);
-            await writeJson(store, keys.shardList(snapshot, number), list, work);
-            list = [];
-            work.beat({ snapshot, lists: number + 1 });
-          }
-        }
-        await writeJson(store, keys.snapshotRejections(snapshot), rejections, work);
-        // Last: whoever sees this document sees the whole snapshot.
-        await store.putIfAbsent(keys.snapshotDocument(snapshot), canonicalJsonBytes(document), work);
-      }
-      await writeJson(store, assembly, { snapshot }, work);
-      return { ...document, limit };
+      return {
+        seal: await run.write('seals', document),
+        snapshot,
+        pages: pages.length,
+        structures: document.structures,
+        quarantined,
+        limit: run.spec.limits.quarantine_fraction,
+      };
+    },
+
+    /** Shows a snapshot whose pages are in their place: whoever sees its document sees all of it. */
+    async openSnapshot(ref: RequestRef, seal: string, work: Work): Promise<void> {
+      const run = await memory.requested(ref, work);
+      const document = snapshotOf(await run.document<SealDocument>(seal));
+      await run.store.putIfAbsent(keys.snapshotDocument(document.snapshot), canonicalJsonBytes(document), work);
     },
   };
 }
 
-/** Totals of a snapshot, if all its shards are still there with their sizes. One listing, whatever their number. */
-async function findSnapshot(store: ObjectStore, snapshot: string, work: Work): Promise<SnapshotDocument | undefined> {
-  const document = await readJson<SnapshotDocument>(store, keys.snapshotDocument(snapshot), work);
-  if (!document) return undefined;
-  const there = new Map<string, number>();
-  for await (const { key, bytes } of store.list(keys.structuresLeaf(snapshot), work)) there.set(key, bytes);
-  for (let list = 0; list * SHARDS_PER_LIST < document.shards; list++) {
-    const shards = await readJson<ShardEntry[]>(store, keys.shardList(snapshot, list), work);
-    if (!shards?.every(({ key, bytes }) => there.get(key) === bytes)) return undefined;
-  }
+/** A sealed snapshot without what only this run knows of it. */
+export function snapshotOf({ merge: _merge, merged: _merged, refusing: _refusing, ...document }: SealDocument): SnapshotDocument {
   return document;
 }
-/** Shard lists that the attempt before wrote, if its heartbeat tells of this snapshot. */
-function resumedLists(cursor: unknown, snapshot: string): number {
-  const { snapshot: of, lists } = (cursor ?? {}) as { snapshot?: unknown; lists?: unknown };
-  return of === snapshot && typeof lists === 'number' ? lists : 0;
+
+/** What the sources of a sealed snapshot held that is not in it: refused by readers in the order of the sources, then in conflict with others. */
+export async function* snapshotQuarantine(run: RequestedRun, seal: string): AsyncGenerator<QuarantineRow> {
+  const document = await run.document<SealDocument>(seal);
+  for await (const rows of run.ahead(document.refusing, (key) => refusedBy(run, key))) yield* rows;
+  for await (const { conflicts } of run.ahead(document.pages.keys(), (page) => mergedPage(run, document, page)))
+    yield* conflicts;
 }
 
-/** Decoded chunks by key, least recently used out first. */
-class ChunkCache {
-  private readonly chunks = new Map<string, StructureRow[]>();
-
-  constructor(
-    private readonly store: ObjectStore,
-    private readonly work: Work,
-  ) {}
-
-  async rows(key: string): Promise<StructureRow[]> {
-    const known = this.chunks.get(key);
-    const rows = known ?? decodeStructures(await this.store.get(key, this.work));
-    this.chunks.delete(key);
-    this.chunks.set(key, rows);
-    const oldest = this.chunks.keys().next();
-    if (this.chunks.size > CHUNKS_IN_MEMORY && !oldest.done) this.chunks.delete(oldest.value);
-    return rows;
-  }
+async function refusedBy(run: OpenRun, key: string): Promise<QuarantineRow[]> {
+  return (JSON.parse(Buffer.from(await run.get(key)).toString('utf8')) as ReadReceipt).rejections;
 }

@@ -1,23 +1,20 @@
 import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { BUNDLED_CRYSTALS } from '../../config/runSpec.js';
 import { sha256Hex } from '../../datasets/digest.js';
-import { readJson } from '../../datasets/json.js';
 import * as keys from '../../datasets/keys.js';
-import type { ObjectStore } from '../../datasets/store/objectStore.js';
 import { bundledStructures } from '../../structures/bundled/bundled.js';
 import { extendedXyz } from '../../structures/extendedXyz.js';
 import { optimadeSources } from '../../structures/optimade.js';
 import { localSources } from '../../structures/sources.js';
 import type { ByteSource } from '../../structures/structure.js';
-import type { RunRef, SourceUnit } from '../run/documents.js';
+import type { ThreadFile } from '../compute/snapshotTasks.js';
 import { invalidInput } from '../engine/failures.js';
-import type { Work } from '../engine/heartbeat.js';
-import type { Runs } from '../run/runs.js';
+import type { ListedFile } from '../run/documents.js';
+import type { OpenRun } from '../run/openRun.js';
 
-/** The digest in the key of a request. */
-export function requestName({ document }: RunRef): string {
-  return document.slice(document.lastIndexOf('/') + 1, -'.json'.length);
-}
+/** Objects of the run's own store among locations. */
+const OWN = 'store:';
 
 /** Whether a structure's `source` begins with one of these. */
 export function isFrom(source: string, prefixes: readonly string[]): boolean {
@@ -25,74 +22,72 @@ export function isFrom(source: string, prefixes: readonly string[]): boolean {
 }
 
 /** Files of one entry of `spec.source`. */
-export async function* filesOf(
-  path: string,
-  store: ObjectStore,
-  runs: Runs,
-  work: Work,
-): AsyncIterable<{ name: string; location: string }> {
-  if (path.startsWith('s3://')) {
-    const remote = runs.deps.openStore(path);
-    let found = false;
-    for await (const { key } of remote.list('', work)) {
-      found = true;
-      yield { name: key, location: `${path.replace(/\/$/, '')}/${key}` };
-    }
-    if (found) return;
-    // The path may name one object rather than a prefix.
-    const slash = path.lastIndexOf('/');
-    if (!(await runs.deps.openStore(path.slice(0, slash)).head(path.slice(slash + 1), work)))
-      throw invalidInput(`source ${path}: there is no object of this name and none below it`);
-    yield { name: path.slice(slash + 1), location: path };
-  } else if (path === BUNDLED_CRYSTALS) {
+export async function* filesOf(run: OpenRun, path: string): AsyncIterable<ListedFile> {
+  if (path.startsWith('s3://')) yield* remoteFiles(run, path);
+  else if (path === BUNDLED_CRYSTALS) {
     // Kept like pages of a server: a worker of another version may come with other crystals.
     const bytes = Buffer.from(extendedXyz(bundledStructures()));
-    const key = keys.bundledCrystals(sha256Hex(bytes));
-    await store.putIfAbsent(key, bytes, work);
-    yield { name: 'bundled/crystals.extxyz', location: `store:${key}` };
+    yield await keep(run, 'bundled/crystals.extxyz', keys.bundledCrystals, bytes);
   } else if (/^https?:\/\//.test(path)) {
     // Pages are kept: a retry or a later stage must see what this listing saw.
-    for await (const page of optimadeSources(path, { signal: work.signal })) {
-      const bytes = await collect(page);
-      const key = keys.optimadePage(sha256Hex(bytes));
-      await store.putIfAbsent(key, bytes, work);
-      yield { name: page.name, location: `store:${key}` };
-    }
+    for await (const page of optimadeSources(path, { signal: run.work.signal }))
+      yield await keep(run, page.name, keys.optimadePage, await collect(page));
   } else {
-    for await (const file of localSources(path)) yield { name: file.name, location: file.path };
+    for await (const { name, path: location } of localSources(path))
+      yield { name, location, bytes: (await stat(location)).size, version: null };
   }
 }
 
-/** One unit of a request. @throws when the listing does not hold it */
-export async function unitOf(store: ObjectStore, run: RunRef, item: number, work: Work): Promise<SourceUnit> {
-  const unit = (await readJson<SourceUnit[]>(store, keys.sourceUnits(requestName(run)), work))?.[item];
-  if (!unit) throw new Error(`activities: there is no source unit ${item}`);
-  return unit;
+async function* remoteFiles(run: OpenRun, path: string): AsyncIterable<ListedFile> {
+  const remote = run.dependencies.openStore(path);
+  let found = false;
+  for await (const { key, bytes, etag = null } of remote.list('', run.work)) {
+    found = true;
+    yield { name: key, location: `${path.replace(/\/$/, '')}/${key}`, bytes, version: etag };
+  }
+  if (found) return;
+  // The path may name one object rather than a prefix.
+  const slash = path.lastIndexOf('/');
+  const name = path.slice(slash + 1);
+  const object = await run.dependencies.openStore(path.slice(0, slash)).head(name, run.work);
+  if (!object) throw invalidInput(`source ${path}: there is no object of this name and none below it`);
+  yield { name, location: path, bytes: object.bytes, version: object.etag ?? null };
 }
 
-/** Bytes of a listed file, wherever it lies. */
-export function byteSource(
-  { name, location }: { name: string; location: string },
-  store: ObjectStore,
-  runs: Runs,
-  work: Work,
-): ByteSource {
-  const remote = location.startsWith('store:')
-    ? () => store.get(location.slice('store:'.length), work)
-    : location.startsWith('s3://')
-      ? () =>
-          runs.deps
-            .openStore(location.slice(0, location.lastIndexOf('/')))
-            .get(location.slice(location.lastIndexOf('/') + 1), work)
-      : undefined;
+async function keep(run: OpenRun, name: string, keyOf: (sha256: string) => string, bytes: Uint8Array): Promise<ListedFile> {
+  const sha256 = sha256Hex(bytes);
+  const key = keyOf(sha256);
+  await run.store.putIfAbsent(key, bytes, run.work);
+  return { name, location: `${OWN}${key}`, bytes: bytes.length, version: sha256 };
+}
+
+/** A listed file as a thread reads it: by its path, or by asking for its bytes. */
+export function threadFile({ name, location, bytes }: ListedFile): ThreadFile {
+  return { name, path: isLocal(location) ? location : null, bytes };
+}
+
+/** Bytes [start, end) of a listed file that is not on this machine. */
+export function remoteBytes(run: OpenRun, { location }: ListedFile, start: number, end: number): Promise<Uint8Array> {
+  if (location.startsWith(OWN)) return run.store.getRange(location.slice(OWN.length), start, end, run.work);
+  const slash = location.lastIndexOf('/');
+  return run.dependencies.openStore(location.slice(0, slash)).getRange(location.slice(slash + 1), start, end, run.work);
+}
+
+/** Bytes of a small file that a spec names, wherever it lies. */
+export function byteSource(run: OpenRun, { name, location }: Pick<ListedFile, 'name' | 'location'>): ByteSource {
+  const slash = location.lastIndexOf('/');
   return {
     name,
-    open: remote
-      ? async function* () {
-          yield await remote();
-        }
-      : () => createReadStream(location, { signal: work.signal, highWaterMark: 1 << 20 }),
+    open: isLocal(location)
+      ? () => createReadStream(location, { signal: run.work.signal })
+      : async function* () {
+          yield await run.dependencies.openStore(location.slice(0, slash)).get(location.slice(slash + 1), run.work);
+        },
   };
+}
+
+function isLocal(location: string): boolean {
+  return !location.startsWith(OWN) && !location.startsWith('s3://');
 }
 
 async function collect(source: ByteSource): Promise<Uint8Array> {

@@ -3,6 +3,8 @@ export interface ObjectInfo {
   key: string;
   bytes: number;
   modified: Date;
+  /** Changes whenever the bytes do; only where the store knows it without reading them. */
+  etag?: string;
 }
 
 /** Options every operation takes: the signal reaches down to the request on the wire. */

@@ -103,7 +103,8 @@ export class S3Store implements ObjectStore {
     const command = new HeadObjectCommand(this.address(key));
     try {
       const answer = await this.request(() => this.client.send(command, { abortSignal: options.signal }), key);
-      return { key, bytes: answer.ContentLength ?? 0, modified: answer.LastModified ?? new Date(0) };
+      const { ContentLength = 0, LastModified = new Date(0), ETag } = answer;
+      return { key, bytes: ContentLength, modified: LastModified, ...(ETag !== undefined && { etag: ETag }) };
     } catch (error) {
       if (error instanceof ObjectNotFound) return undefined;
       throw error;
@@ -153,14 +154,14 @@ export class S3Store implements ObjectStore {
         ContinuationToken: token,
       });
       const page = await this.request(() => this.client.send(command, { abortSignal: options.signal }), prefix);
-      for (const { Key = '', Size = 0, LastModified = new Date(0) } of page.Contents ?? []) {
+      for (const { Key = '', Size = 0, LastModified = new Date(0), ETag } of page.Contents ?? []) {
         if (Key.endsWith('/')) continue; // folder markers of consoles and gateways are no objects of ours
         const key = Key.slice(this.prefix.length);
         if (compareCodePoints(last, key) >= 0 && last !== '') {
           throw new Error(`datasets: ${this.url} lists '${key}' after '${last}'; S3 promises code-point order`);
         }
         last = key;
-        yield { key, bytes: Size, modified: LastModified };
+        yield { key, bytes: Size, modified: LastModified, ...(ETag !== undefined && { etag: ETag }) };
       }
       token = page.IsTruncated ? page.NextContinuationToken : undefined;
     } while (token !== undefined);
