@@ -1,12 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import type { RunSummary } from '../activities/index.js';
 import { SEARCH_ATTRIBUTES } from '../config/names.js';
-import { openStore } from '../datasets/store/open.js';
 import { startDevServer, type DevServer } from '../infra/devServer.js';
 import { delayingProxy } from '../test/support/faultProxy.js';
 import { startS3Server } from '../test/support/s3Server.js';

@@ -3,7 +3,7 @@ import { createWriteStream } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { seededRandom } from '../latent/base/random.js';
+import { hashUnit, seededRandom } from '../latent/base/random.js';
 
 /** Elements that the reference potentials know, one of them for each site. */
 const SPECIES = ['Li', 'Na', 'Mg', 'Al', 'Si', 'K', 'Ca', 'Ti', 'Fe', 'Zn', 'O', 'S', 'Cl', 'F', 'N', 'P'];
@@ -49,7 +49,7 @@ export async function writeSyntheticCrystals(
 }
 
 function frame(index: number, seed: number): string {
-  const random = seededRandom(seed, 'crystal', index);
+  const random = seededRandom(hashUnit(seed, 'crystal', index) * 2 ** 32);
   const id = createHash('sha256').update(`${seed}:${index}`).digest('hex').slice(0, 12);
   const [a, b, c] = [4.6 + 1.4 * random(), 4.6 + 1.4 * random(), 4.6 + 1.4 * random()];
   const shear = 0.4 * (random() - 0.5);

@@ -44,3 +44,11 @@ export function formatTable(headings: readonly string[], rows: readonly (readonl
       .trimEnd(),
   );
 }
+
+/** Bytes as people say them, in powers of ten: `640 kB`, `1.2 GB`. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  const unit = Math.min(units.length - 1, bytes < 1 ? 0 : Math.floor(Math.log10(bytes) / 3));
+  const value = bytes / 1000 ** unit;
+  return `${value < 9.95 && unit > 0 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+}

@@ -44,4 +44,8 @@ export interface ByteSource {
   /** Name shown in `source` and used to guess the format together with the content, e.g. `mp/mp-1.cif.gz`. */
   name: string;
   open(): AsyncIterable<Uint8Array>;
+  /** Size, where it is known. */
+  bytes?: number;
+  /** Bytes [start, end), where the place allows random access. */
+  openRange?(start: number, end: number): AsyncIterable<Uint8Array>;
 }

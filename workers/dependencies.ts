@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { ActivityDependencies } from '../activities/run/runs.js';
+import type { ActivityDependencies } from '../activities/run/openRun.js';
 import type { ComputeTasks } from '../activities/compute/computeThread.js';
 import type { Settings } from '../config/settings.js';
 import { openStore } from '../datasets/store/open.js';

@@ -130,7 +130,7 @@ export async function alignDatabase(input: AlignInput): Promise<RunSummary> {
 
     // --- publish
     await stages.enter('publish');
-    const { manifest, similarity: headline, warnings } = await heavy.publish(run, basis);
+    const { manifest, similarity: headline, warnings } = await heavy.publish(request, run, basis);
     const reused = Math.min(similarity.reused, transport.reused);
     const summary: RunSummary = {
       ...summarise(snapshot, plan, costs),

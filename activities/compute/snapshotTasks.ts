@@ -68,7 +68,10 @@ export const snapshotTasks = {
   /** Parts of a large file, and its digest. */
   scan: async ({ file }: { file: ThreadFile }, ask: Ask<ReadingQuestion>) => {
     const hash = createHash('sha256');
-    const { parts } = await scanFile(byteSource(file, 0, ask), { partBytes: PART_BYTES, onBytes: (bytes) => hash.update(bytes) });
+    const { parts } = await scanFile(byteSource(file, 0, ask), {
+      partBytes: PART_BYTES,
+      onBytes: (bytes) => hash.update(bytes),
+    });
     return { parts, sha256: hash.digest('hex') };
   },
 
@@ -115,10 +118,16 @@ export const snapshotTasks = {
   },
 
   /** Merges the blocks of all chunks that reach into a page, (low, high] in ids, into its shards. */
-  mergePage: (task: { blocks: { bytes: Uint8Array; source: number }[]; low: string; high: string | null; mean: number }) => {
+  mergePage: (task: {
+    blocks: { bytes: Uint8Array; source: number }[];
+    low: string;
+    high: string | null;
+    mean: number;
+  }) => {
     const { low, high } = task;
     const inPage = ({ row: { materialId } }: IncomingRow) =>
-      (low === '' || compareCodePoints(materialId, low) > 0) && (high === null || compareCodePoints(materialId, high) <= 0);
+      (low === '' || compareCodePoints(materialId, low) > 0) &&
+      (high === null || compareCodePoints(materialId, high) <= 0);
     const incoming = task.blocks.flatMap(({ bytes, source }) => decodeBlock(bytes, source).filter(inPage));
     const { kept: distinct, repetitions } = withoutRepetitions(incoming.sort(compareIncoming));
     const { kept, conflicts } = firstOfEachId(distinct);
@@ -153,10 +162,17 @@ function described(structure: Structure, source: number): IncomingRow {
 }
 
 /** A file of this machine, or one whose bytes are asked for; what is streamed from its beginning is hashed on the way. */
-function byteSource(file: ThreadFile, number: number, ask: Ask<ReadingQuestion>, hash?: Hash): ByteSource & { drain(): Promise<void> } {
+function byteSource(
+  file: ThreadFile,
+  number: number,
+  ask: Ask<ReadingQuestion>,
+  hash?: Hash,
+): ByteSource & { drain(): Promise<void> } {
   const { name, path, bytes } = file;
   const openRange = (start: number, end: number): AsyncIterable<Uint8Array> =>
-    path !== null ? createReadStream(path, { start, end: end - 1, highWaterMark: 1 << 20 }) : asked(number, start, end, ask);
+    path !== null
+      ? createReadStream(path, { start, end: end - 1, highWaterMark: 1 << 20 })
+      : asked(number, start, end, ask);
   /** Bytes that were hashed: a second opening, or a reader that leaves early, hashes nothing twice. */
   let hashed = 0;
   async function* open(): AsyncGenerator<Uint8Array> {

@@ -1,16 +1,14 @@
 import type { RunSpec } from '../../config/runSpec.js';
-import { findReceipt } from '../../datasets/receipts.js';
-import { findEmbedding } from '../embed/embed.js';
+import { mapWindow } from '../../datasets/store/window.js';
+import { createStages } from '../index.js';
 import type { Work } from '../engine/heartbeat.js';
-import { planStage } from './plan.js';
-import { cachedDiagnostics } from '../diagnostics/diagnostics.js';
-import { collectParts, projectedShards, projectStage } from '../project/project.js';
-import { pairKey, pairNames } from '../pairs/pairs.js';
-import type { ModelParts, PlanDocument, RunRef } from '../run/documents.js';
-import type { Runs } from '../run/runs.js';
-import { similarityParams } from '../pairs/similarity.js';
-import { snapshotStage } from '../snapshot/snapshot.js';
-import { transportParams } from '../pairs/transport.js';
+import type { FanOutStage, PlanRef, RequestRef, StageInput, Tally } from '../run/documents.js';
+import { NotDone } from '../run/itemStage.js';
+import { RunMemory, type ActivityDependencies } from '../run/openRun.js';
+import { estimates, type ModelEstimate } from './estimates.js';
+
+/** Items of the stages that read sources that are computed at once: threads do the work. */
+const READ_AT_ONCE = 8;
 
 /** How much of something there is already. */
 export interface Cached {
@@ -24,7 +22,7 @@ export interface RunPreview {
   structures: number;
   quarantined: number;
   shards: number;
-  models: { id: string; embed: Cached & { because: string }; project: Cached }[];
+  models: { id: string; embed: Cached & { because: string }; project: Cached; estimate: ModelEstimate }[];
   pairs: Cached;
   /** Items of the diagnostics: models, pairs, shards. */
   diagnostics: Cached;
@@ -32,64 +30,81 @@ export interface RunPreview {
 }
 
 /**
- * Reads the sources and looks up every receipt. Give it a store that keeps writes to itself (`DryRunStore`): the snapshot stage
- * runs for real, since nothing less tells what the snapshot will be.
+ * Reads the sources and looks up every item. Give it stores that keep writes to themselves (`DryRunStore`): the snapshot stages
+ * run for real, since nothing less tells what the snapshot will be; what is listed page by page is listed too.
  */
 export async function previewRun(
-  runs: Runs,
+  dependencies: ActivityDependencies,
   output: string,
   spec: RunSpec,
   replace: boolean,
   work: Work,
 ): Promise<RunPreview> {
-  const request: RunRef = { output, document: '' };
-  request.document = await runs.write(request, 'requests', { spec, replace });
-  const snapshotting = snapshotStage(runs);
-  const { units } = await snapshotting.listSources(request, work);
-  for (let item = 0; item < units; item++)
-    await snapshotting.read({ run: request, model: null, item, argument: '' }, work);
-  const snapshot = await snapshotting.assembleSnapshot(request, work);
-  const summary = await planStage(runs).planRun(request, snapshot.snapshot, work);
-  const run: RunRef = { output, document: summary.document };
-  const plan = await runs.plan(run);
-  const basis = summary.pinnedBasis;
-  const collected = new Map<string, ModelParts>();
-  const models: RunPreview['models'] = [];
-  for (const { id } of plan.models) {
-    const embed = await embedded(runs, run, plan, id, work);
-    const project = {
-      total: summary.shards,
-      cached: basis ? await projectedShards(runs, run, plan, basis, id, work) : 0,
-    };
-    models.push({ id, embed, project });
-    if (basis && project.cached === summary.shards) collected.set(id, await collectParts(runs, run, basis, id, work));
-  }
-  const pairs = { total: summary.pairs, cached: 0 };
-  for (let item = 0; basis && item < pairs.total; item++) {
-    const [a, b] = pairNames(plan, item).map((name) => collected.get(name));
-    if (!a || !b) continue;
-    const tables = [
-      ['similarity', similarityParams(plan)],
-      ['transport', transportParams(plan)],
-    ] as const;
-    const found = await Promise.all(
-      tables.map(([stage, params]) => findReceipt(runs.store(run), stage, pairKey(plan, basis, params, a, b), work)),
-    );
-    if (found.every(Boolean)) pairs.cached++;
-  }
-  const items = summary.diagnostics.filter(({ stage }) => stage !== 'pool');
-  const diagnostics = {
-    total: items.reduce((sum, { items: count }) => sum + count, 0),
-    cached: 0,
+  const stages = createStages(dependencies);
+  const memory = new RunMemory(dependencies);
+  const request: RequestRef = { output, request: await memory.writeRequest(output, { spec, replace }, work) };
+
+  /** Looks up every item of a stage; `todo` computes those that are missing. */
+  const look = async (input: StageInput, items: number, todo?: number): Promise<Cached & { tally: Tally | null }> => {
+    try {
+      const { tally, missing } = await stages.reuse({ input, start: 0, end: items }, work);
+      const run = stages[input.stage] as (task: StageInput & { item: number }, work: Work) => Promise<Tally>;
+      if (todo !== undefined) await mapWindow(missing, todo, (item) => run({ ...input, item }, work), work.signal);
+      return { total: items, cached: items - missing.length, tally };
+    } catch (error) {
+      if (error instanceof NotDone) return { total: items, cached: 0, tally: null };
+      throw error;
+    }
   };
+
+  const listed = await stages.listSources(request, work);
+  await look({ stage: 'scan', run: request, listing: listed.listing }, listed.large, READ_AT_ONCE);
+  const { listing, units } = await stages.listUnits(request, listed.listing, work);
+  await look({ stage: 'read', run: request, listing }, units, READ_AT_ONCE);
+  const { merge, pages } = await stages.planMerge(request, listing, work);
+  await look({ stage: 'merge', run: request, merge }, pages, READ_AT_ONCE);
+  const sealed = await stages.sealSnapshot(request, merge, work);
+  await look({ stage: 'place', run: request, seal: sealed.seal }, sealed.pages, READ_AT_ONCE);
+  const summary = await stages.planRun(request, sealed.seal, work);
+  const run: PlanRef = { output, plan: summary.document };
+  const planned = await memory.planned(run, work);
+  const basis = summary.pinnedBasis;
+
+  const models: RunPreview['models'] = [];
+  let complete = basis !== null;
+  for (const model of summary.models) {
+    const embed = await look({ stage: 'embed', run, model }, summary.shards);
+    const embedded = embed.cached === embed.total;
+    if (embedded) await look({ stage: 'embedded', run, model }, summary.pages, READ_AT_ONCE);
+    let project: Cached = { total: summary.shards, cached: 0 };
+    if (basis && embedded) {
+      project = await look({ stage: 'project', run, model, basis }, summary.shards);
+      if (project.cached === project.total)
+        await look({ stage: 'projected', run, model, basis }, summary.pages, READ_AT_ONCE);
+    }
+    complete &&= project.cached === project.total;
+    models.push({
+      id: model,
+      embed: { total: embed.total, cached: embed.cached, because: whyEmbed(embed) },
+      project: { total: project.total, cached: project.cached },
+      estimate: await estimates(planned, model, embed),
+    });
+  }
+  const pairs: Cached = { total: summary.pairs, cached: 0 };
+  const items = summary.diagnostics.filter(({ stage }) => stage !== 'pool' && stage !== 'scored');
+  const diagnostics: Cached = { total: items.reduce((sum, { items: count }) => sum + count, 0), cached: 0 };
   if (basis) {
-    for (const id of collected.keys()) await projectStage(runs).collectModel(run, basis, id, work);
-    diagnostics.cached = await cachedDiagnostics(runs, { run, plan, basis, work });
+    const compared = await Promise.all(
+      (['similarity', 'transport'] as const).map((stage) => look({ stage, run, basis }, summary.pairs)),
+    );
+    pairs.cached = Math.min(...compared.map(({ cached }) => cached));
+    for (const { stage, items: count } of complete ? items : [])
+      diagnostics.cached += (await look({ stage: stage as FanOutStage, run, basis } as StageInput, count)).cached;
   }
   return {
-    snapshot: snapshot.snapshot,
-    structures: snapshot.structures,
-    quarantined: snapshot.quarantined,
+    snapshot: sealed.snapshot,
+    structures: sealed.structures,
+    quarantined: sealed.quarantined,
     shards: summary.shards,
     models,
     pairs,
@@ -98,23 +113,10 @@ export async function previewRun(
   };
 }
 
-async function embedded(
-  runs: Runs,
-  run: RunRef,
-  plan: PlanDocument,
-  model: string,
-  work: Work,
-): Promise<Cached & { because: string }> {
-  const total = plan.snapshot.shards;
-  let cached = 0;
-  for (let item = 0; item < total; item++) if (await findEmbedding(runs, run, plan, model, item, work)) cached++;
-  const because =
-    cached === total
-      ? 'every shard is there'
-      : cached === 0
-        ? 'this model was never run on these structures with this provider and batch budget'
-        : `${total - cached} shards hold structures that are new or changed`;
-  return { total, cached, because };
+function whyEmbed({ total, cached }: Cached): string {
+  if (cached === total) return 'every shard is there';
+  if (cached === 0) return 'this model was never run on these shards with this provider and batch budget';
+  return `${total - cached} shards hold structures that are new or changed`;
 }
 
 function whyBasis({ name, basis }: RunSpec, digest: string | null): string {

@@ -1,27 +1,27 @@
 import { croissant, datasetCard, type CardContent } from '../../datasets/card.js';
 import type { PinnedBasis } from '../../datasets/catalog.js';
-import { canonicalJsonBytes } from '../../datasets/canonicalJson.js';
 import { commitRun } from '../../datasets/commit.js';
 import { sha256Hex } from '../../datasets/digest.js';
-import { putIfChanged, readJson } from '../../datasets/json.js';
 import { similarityHeadline, type PairScore, type SimilarityHeadline } from '../../datasets/headline.js';
+import { putIfChanged } from '../../datasets/json.js';
 import * as keys from '../../datasets/keys.js';
-import type { ObjectEntry, PartEntry, TableContent } from '../../datasets/manifest.js';
-import { findReceipt } from '../../datasets/receipts.js';
+import type { ObjectEntry, PartEntry, PartListEntry } from '../../datasets/manifest.js';
 import { schemaOf } from '../../datasets/tables/schemas.js';
-import { quarantineTable, type QuarantineRow } from '../../datasets/tables/quarantine.js';
-import { diagnosticFindings, publishedDiagnostics } from '../diagnostics/diagnostics.js';
-import type { ModelParts, PlanDocument, RunFailure, RunRef, RunSummary } from '../run/documents.js';
-import { embedReceipt } from '../embed/embed.js';
+import { publishedDiagnostics } from '../diagnostics/diagnostics.js';
+import { diagnosticFindings } from '../diagnostics/findings.js';
+import { embeddedPage } from '../embed/embedded.js';
 import type { Work } from '../engine/heartbeat.js';
-import { pairKey, pairNames } from '../pairs/pairs.js';
-import { modelParts } from '../project/project.js';
-import type { Runs } from '../run/runs.js';
-import { similarityParams, type SimilarityReceipt } from '../pairs/similarity.js';
-import { transportParams, type TransportReceipt } from '../pairs/transport.js';
-
-/** Quarantine rows that a failed run's record keeps; the counts keep all. */
-const RECORDED_ROWS = 1000;
+import { pairCount, pairNames } from '../pairs/pairs.js';
+import { similarityStage } from '../pairs/similarity.js';
+import { transportStage } from '../pairs/transport.js';
+import { anchorPart } from '../project/anchorVectors.js';
+import { modelInBasis, projectedPage } from '../project/projected.js';
+import type { PlanRef, RequestRef } from '../run/documents.js';
+import { itemMade } from '../run/itemStage.js';
+import type { PlannedRun, RunMemory } from '../run/openRun.js';
+import { structureLists } from '../snapshot/placing.js';
+import { snapshotQuarantine } from '../snapshot/snapshot.js';
+import { publishQuarantine, refusedByModel } from './quarantine.js';
 
 /** What a published run is told of. */
 export interface Published {
@@ -31,62 +31,52 @@ export interface Published {
 }
 
 /** The publish stage: everything becomes visible at once, behind one manifest. */
-export function publishStage(runs: Runs) {
+export function publishStage(memory: RunMemory) {
   return {
     /** Writes the quarantine, the manifest, the marks of the leaves and the pointer. */
-    async publish(run: RunRef, basis: string, work: Work): Promise<Published> {
-      const plan = await runs.plan(run);
-      const { spec, snapshot } = plan;
-      const store = runs.store(run);
-      const models: ModelParts[] = [];
-      for (const { id } of plan.models) models.push(await modelParts(runs, run, basis, id, work));
-      const document = await runs.basis(run, basis);
-      const pairs = await publishedPairs(runs, run, plan, basis, models, work);
+    async publish(request: RequestRef, ref: PlanRef, basis: string, work: Work): Promise<Published> {
+      const requested = await memory.requested(request, work);
+      const run = await memory.planned(ref, work);
+      const { spec, snapshot, plan } = run;
+      const document = await run.basis(basis);
+      const pairs = await publishedPairs(run, basis);
       const similarity = similarityHeadline(pairs.scores, plan.models);
-      const diagnostics = await publishedDiagnostics(runs, { run, plan, basis, work });
+      const diagnostics = await publishedDiagnostics(run, basis);
+      const ofSources = await publishQuarantine(
+        run,
+        'snapshot',
+        snapshot.snapshot,
+        snapshotQuarantine(requested, plan.seal),
+      );
+      const models = await run.many(plan.models, async ({ id, licence, dim }) => {
+        const { structures, atoms, quarantined } = await modelInBasis(run, id, basis);
+        const refused =
+          quarantined > 0 ? await publishQuarantine(run, 'embed', id, refusedByModel(run, id)) : undefined;
+        const card = { id, license: licence, dim, structures, atoms, quarantined: refused?.codes ?? {} };
+        return { card, refused: refused?.parts ?? [], anchors: await anchorPart(run, basis, id) };
+      });
 
-      const quarantined =
-        (await readJson<QuarantineRow[]>(store, keys.snapshotRejections(snapshot.snapshot), work)) ?? [];
-      const quarantine = [
-        await putQuarantine(runs, run, snapshot.snapshot, 'snapshot', snapshot.snapshot, quarantined, work),
-      ];
-      for (const { model, quarantine: rows } of models)
-        if (rows.length > 0)
-          quarantine.push(await putQuarantine(runs, run, snapshot.snapshot, 'embed', model, rows, work));
-
-      const all = (pick: (model: ModelParts) => PartEntry | PartEntry[]) => models.flatMap(pick);
+      const lists = await modelLists(run, basis);
       const tables = [
-        tableOf('structures', await shardParts(runs, run, plan)),
-        tableOf(
-          'embeddings',
-          all((model) => model.embeddings),
-        ),
-        tableOf('anchors', [await entryOf(runs, run, keys.anchors(basis), document.anchors.length, work)]),
-        tableOf(
-          'anchor_vectors',
-          all((model) => model.anchor_vectors),
-        ),
-        tableOf(
-          'coordinates',
-          all((model) => model.coordinates),
-        ),
-        tableOf(
-          'structure_vectors',
-          all((model) => model.structure_vectors),
-        ),
-        tableOf('quarantine', quarantine),
+        tableOf('structures', { lists: await structureLists(run, requested) }),
+        tableOf('embeddings', { lists: lists.embeddings }),
+        tableOf('anchors', { parts: [await entryOf(run, keys.anchors(basis), document.anchors.length)] }),
+        tableOf('anchor_vectors', { parts: models.map(({ anchors }) => anchors) }),
+        tableOf('coordinates', { lists: lists.coordinates }),
+        tableOf('structure_vectors', { lists: lists.structure_vectors }),
+        tableOf('quarantine', { parts: [...ofSources.parts, ...models.flatMap(({ refused }) => refused)] }),
         ...pairs.tables,
-        ...diagnostics.map(({ table, parts }) => tableOf(table, parts)),
+        ...diagnostics.map(({ table, parts, lists: scored }) => tableOf(table, { parts, lists: scored })),
       ];
-      const record = await documentEntry(runs, run, keys.basisRecord(basis), work);
       const pinned: PinnedBasis = {
         digest: basis,
         method: document.method,
         anchors: document.anchors.length,
         reference_model: document.reference_model,
       };
+      const { structures, atoms, quarantined, duplicates, shards } = snapshot;
       const manifest = await commitRun(
-        store,
+        run.store,
         {
           name: spec.name,
           snapshot: snapshot.snapshot,
@@ -98,143 +88,102 @@ export function publishStage(runs: Runs) {
             transport: spec.transport,
             diagnostics: spec.diagnostics,
           },
-          counts: snapshotCounts(plan),
-          documents: [record],
+          counts: { structures, atoms, quarantined, duplicates, shards },
+          documents: [await documentEntry(run, keys.basisRecord(basis))],
           tables,
         },
         { basis: pinned, signal: work.signal },
       );
-      const findings = await diagnosticFindings(runs, run, plan, diagnostics, work);
+      const findings = await diagnosticFindings(run, diagnostics);
       const content: CardContent = {
         name: spec.name,
         snapshot: snapshot.snapshot,
         manifest,
         basis: pinned,
-        structures: snapshot.structures,
-        atoms: snapshot.atoms,
-        quarantined: countCodes(quarantined),
+        structures,
+        atoms,
+        quarantined: ofSources.codes,
         similarity,
         diagnostics: findings,
-        models: models.map(({ model, structures, atoms, quarantine: rows }) => {
-          const { licence, dim } = runs.planned(plan, model);
-          return { id: model, license: licence, dim, structures, atoms, quarantined: countCodes(rows) };
-        }),
-        tables: Object.fromEntries(
-          tables.map(({ table, parts }) => [table, parts.reduce((sum, { rows }) => sum + rows, 0)]),
-        ),
+        models: models.map(({ card }) => card),
+        tables: Object.fromEntries(tables.map((table) => [table.table, rowsOf(table)])),
       };
-      await putIfChanged(store, keys.CARD, Buffer.from(datasetCard(content), 'utf8'), work);
-      await putIfChanged(store, keys.CROISSANT, croissant(content), work);
-      const warnings = [...pairs.notes, ...findings.warnings];
-      return { manifest, similarity, warnings };
-    },
-
-    /** Keeps how a run went: times, versions and costs, which are no content and so in no manifest. */
-    async recordRun(run: RunRef, outcome: RunSummary | RunFailure, work: Work): Promise<void> {
-      const record = { ...outcome, ended: new Date().toISOString(), node: process.version };
-      await runs.store(run).put(keys.runRecord(outcome.run_id), canonicalJsonBytes(record), work);
-    },
-
-    /** The quarantine of a run that goes no further, for its record: counts by code and the first rows. */
-    async quarantineReport(run: RunRef, snapshot: string, model: string | null, work: Work) {
-      const store = runs.store(run);
-      let rows = (await readJson<QuarantineRow[]>(store, keys.snapshotRejections(snapshot), work)) ?? [];
-      if (model !== null) {
-        const plan = await runs.plan(run);
-        for (let item = 0; item < plan.snapshot.shards; item++)
-          rows = rows.concat((await embedReceipt(runs, run, plan, model, item, work)).quarantine);
-      }
-      return { codes: countCodes(rows), rows: rows.slice(0, RECORDED_ROWS) };
+      await putIfChanged(run.store, keys.CARD, Buffer.from(datasetCard(content), 'utf8'), work);
+      await putIfChanged(run.store, keys.CROISSANT, croissant(content), work);
+      return { manifest, similarity, warnings: [...pairs.notes, ...findings.warnings] };
     },
   };
 }
 
-function snapshotCounts({ snapshot }: PlanDocument) {
-  const { structures, atoms, quarantined, duplicates, shards } = snapshot;
-  return { structures, atoms, quarantined, duplicates, shards };
+interface Content {
+  parts?: readonly PartEntry[];
+  lists?: readonly PartListEntry[];
 }
 
-async function shardParts(runs: Runs, run: RunRef, { snapshot }: PlanDocument): Promise<PartEntry[]> {
-  const parts: PartEntry[] = [];
-  for (let item = 0; item < snapshot.shards; item++) {
-    const { key, bytes, rows, sha256 } = await runs.shard(run, snapshot.snapshot, item);
-    parts.push({ key, bytes, rows, sha256 });
+function tableOf(table: string, { parts = [], lists = [] }: Content) {
+  return { table, schema: schemaOf(table), parts, lists };
+}
+
+function rowsOf({ parts = [], lists = [] }: Content): number {
+  return [...parts, ...lists].reduce((sum, { rows }) => sum + rows, 0);
+}
+
+/** Lists of the tables that have a part a shard and model, page by page, models in the order of their ids. */
+async function modelLists(run: PlannedRun, basis: string) {
+  const lists: Record<'embeddings' | 'coordinates' | 'structure_vectors', PartListEntry[]> = {
+    embeddings: [],
+    coordinates: [],
+    structure_vectors: [],
+  };
+  for (const { id } of run.plan.models) {
+    const pages = await run.many(run.snapshot.pages.keys(), async (page) => {
+      const [embedded, projected] = await Promise.all([
+        embeddedPage(run, id, page),
+        projectedPage(run, id, basis, page),
+      ]);
+      return { embeddings: embedded.outputs.list, ...projected.outputs };
+    });
+    for (const page of pages)
+      for (const table of Object.keys(lists) as (keyof typeof lists)[]) {
+        const list = page[table];
+        if (list) lists[table].push(list);
+      }
+    run.work.beat({ model: id });
   }
-  return parts;
-}
-
-function tableOf(table: string, parts: PartEntry[]): TableContent & { parts: PartEntry[] } {
-  return { table, schema: schemaOf(table), parts };
-}
-
-function countCodes(rows: readonly QuarantineRow[]): Record<string, number> {
-  const codes: Record<string, number> = {};
-  for (const { code } of rows) codes[code] = (codes[code] ?? 0) + 1;
-  return codes;
-}
-
-async function putQuarantine(
-  runs: Runs,
-  run: RunRef,
-  snapshot: string,
-  stage: string,
-  of: string,
-  rows: readonly QuarantineRow[],
-  work: Work,
-): Promise<PartEntry> {
-  const bytes = await quarantineTable.encode(rows);
-  return runs.putPart(run, (sha) => keys.quarantinePart(snapshot, stage, of, 0, sha), bytes, rows.length, work);
+  return lists;
 }
 
 /** Tables and headline scores of all pairs, and why values are missing. */
-async function publishedPairs(
-  runs: Runs,
-  run: RunRef,
-  plan: PlanDocument,
-  basis: string,
-  models: readonly ModelParts[],
-  work: Work,
-) {
-  const store = runs.store(run);
-  const byName = new Map(models.map((model) => [model.model, model]));
-  const similarity: SimilarityReceipt['outputs'][] = [];
-  const transport: TransportReceipt['outputs'][] = [];
-  const scores: PairScore[] = [];
-  const notes: string[] = [];
-  const receiptOf = async <R extends SimilarityReceipt | TransportReceipt>(
-    stage: string,
-    params: string,
-    item: number,
-  ) => {
-    const [a, b] = pairNames(plan, item).map((name) => byName.get(name)!);
-    const receipt = await findReceipt<R>(store, stage, pairKey(plan, basis, params, a, b), work);
-    if (!receipt) throw new Error(`activities: ${stage} of ${a.model} and ${b.model} is missing`);
-    return receipt;
+async function publishedPairs(run: PlannedRun, basis: string) {
+  const pairs = await run.many(
+    Array.from({ length: pairCount(run.plan) }, (_, item) => item),
+    async (item) => {
+      const [compared, transported] = await Promise.all([
+        itemMade(similarityStage, run, { stage: 'similarity', run: run.ref, basis, item }),
+        itemMade(transportStage, run, { stage: 'transport', run: run.ref, basis, item }),
+      ]);
+      const [a, b] = pairNames(run.plan, item);
+      run.work.beat({ pair: item });
+      return {
+        outputs: { ...compared.outputs, ...transported.outputs },
+        score: compared.headline,
+        notes: compared.notes.map((note) => `similarity of ${a} and ${b}: ${note}`),
+      };
+    },
+  );
+  const tables = Object.keys(pairs[0]?.outputs ?? {}) as (keyof (typeof pairs)[number]['outputs'])[];
+  return {
+    tables: tables.map((table) => tableOf(table, { parts: pairs.map(({ outputs }) => outputs[table]) })),
+    scores: pairs.map(({ score }) => score).filter((score): score is PairScore => score !== null),
+    notes: pairs.flatMap(({ notes }) => notes),
   };
-  for (let item = 0; item < (models.length * (models.length - 1)) / 2; item++) {
-    const compared = await receiptOf<SimilarityReceipt>('similarity', similarityParams(plan), item);
-    similarity.push(compared.outputs);
-    if (compared.headline) scores.push(compared.headline);
-    const [a, b] = pairNames(plan, item);
-    notes.push(...compared.notes.map((note) => `similarity of ${a} and ${b}: ${note}`));
-    transport.push((await receiptOf<TransportReceipt>('transport', transportParams(plan), item)).outputs);
-    work.beat({ pair: item });
-  }
-  const tables = (outputs: Record<string, PartEntry>[]) =>
-    Object.keys(outputs[0] ?? {}).map((table) =>
-      tableOf(
-        table,
-        outputs.map((parts) => parts[table]),
-      ),
-    );
-  return { tables: [...tables(similarity), ...tables(transport)], scores, notes };
 }
 
-async function documentEntry(runs: Runs, run: RunRef, key: string, work: Work): Promise<ObjectEntry> {
-  const bytes = await runs.store(run).get(key, work);
+async function documentEntry(run: PlannedRun, key: string): Promise<ObjectEntry> {
+  const bytes = await run.get(key);
   return { key, bytes: bytes.length, sha256: sha256Hex(bytes) };
 }
 
-async function entryOf(runs: Runs, run: RunRef, key: string, rows: number, work: Work): Promise<PartEntry> {
-  return { ...(await documentEntry(runs, run, key, work)), rows };
+async function entryOf(run: PlannedRun, key: string, rows: number): Promise<PartEntry> {
+  return { ...(await documentEntry(run, key)), rows };
 }

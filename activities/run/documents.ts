@@ -252,7 +252,7 @@ export interface PlanSummary {
   /** How anchors are chosen: by clustering the reference model's embeddings, among its atoms of lowest rank, or by name. */
   anchorChoice: 'clusters' | 'ranks' | 'names';
   /** Diagnostics that are switched on, in order, with the number of their items. */
-  diagnostics: { stage: DiagnosticStage; items: number }[];
+  diagnostics: { stage: DiagnosticStage | 'scored'; items: number }[];
   limit: number;
 }
 

@@ -65,6 +65,13 @@ export class RunMemory {
     return new PlannedRun(this, ref, await this.document<PlanDocument>(ref.output, ref.plan, work), work);
   }
 
+  /** Writes what a run asks for. @returns its key */
+  async writeRequest(output: string, request: RequestDocument, work: Work): Promise<string> {
+    const key = keys.document('requests', digestJson(request));
+    await this.store(output).putIfAbsent(key, canonicalJsonBytes(request), work);
+    return key;
+  }
+
   /** A run whose plan is still being made: it has no key, so nothing of it is remembered under it. */
   unwritten(ref: RequestRef, plan: PlanDocument, work: Work): PlannedRun {
     return new PlannedRun(this, { output: ref.output, plan: '' }, plan, work);

@@ -28,7 +28,8 @@ export function encodeChunk(incoming: IncomingRow[]): { bytes: Uint8Array; index
   for (let from = 0, to = 0; from < kept.length; from = to) {
     to = from + 1;
     // Ids are distinct within a block: of structures that share one, each has a block of its own.
-    while (to < kept.length && to - from < ROWS_PER_BLOCK && kept[to].row.materialId !== kept[to - 1].row.materialId) to++;
+    while (to < kept.length && to - from < ROWS_PER_BLOCK && kept[to].row.materialId !== kept[to - 1].row.materialId)
+      to++;
     const rows = kept.slice(from, to).map(({ row }) => row);
     const bytes = encodeStructures(rows);
     index.blocks.push({

@@ -90,7 +90,11 @@ export async function listParts(run: RequestedRun, key: string): Promise<{ listi
 }
 
 /** Unit `item` of a listing, with its key. */
-export async function unitOf(run: RequestedRun, listing: string, item: number): Promise<{ key: string; unit: SourceUnit }> {
+export async function unitOf(
+  run: RequestedRun,
+  listing: string,
+  item: number,
+): Promise<{ key: string; unit: SourceUnit }> {
   const { lists } = await run.document<SourceListing>(listing);
   const list = lists[Math.floor(item / UNITS_PER_LIST)];
   const key = list && (await run.document<{ entries: UnitList }>(list)).entries[item % UNITS_PER_LIST];

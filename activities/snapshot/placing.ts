@@ -31,7 +31,12 @@ export const placeStage: ItemStage<'place', PlaceReceipt> = {
       return { ...shard, key };
     });
     const bytes = canonicalJsonBytes(shards.map((shard) => ({ ...shard })));
-    const page = { key: keys.shardPage(snapshot, item), bytes: bytes.length, rows: shards.length, sha256: sha256Hex(bytes) };
+    const page = {
+      key: keys.shardPage(snapshot, item),
+      bytes: bytes.length,
+      rows: shards.length,
+      sha256: sha256Hex(bytes),
+    };
     await run.store.put(page.key, bytes, run.work);
     const list = await putPartList(run.store, 'structures', shards, run.work);
     return { made: { outputs: { ...shards, page, list } } };

@@ -9,7 +9,14 @@ import { findReceipt, writeReceipt } from '../../datasets/receipts.js';
 import type { QuarantineRow } from '../../datasets/tables/quarantine.js';
 import { READER_VERSION } from '../../structures/readers/read.js';
 import type { ReadingQuestion } from '../compute/snapshotTasks.js';
-import { tallyOf, type ChunkRef, type ItemTask, type ListedFile, type SourceUnit, type Tally } from '../run/documents.js';
+import {
+  tallyOf,
+  type ChunkRef,
+  type ItemTask,
+  type ListedFile,
+  type SourceUnit,
+  type Tally,
+} from '../run/documents.js';
 import type { StageRunner } from '../run/itemStage.js';
 import type { RequestedRun, RunMemory } from '../run/openRun.js';
 import { unitOf } from './listing.js';

@@ -31,7 +31,9 @@ export function scanStage(memory: RunMemory): StageRunner<'scan'> {
     async reuse(task, work) {
       const run = await memory.requested(task.run, work);
       const file = await fileOf(run, task);
-      return file.version !== null && (await readJson(run.store, scanKey(file), work)) ? tallyOf({ reused: 1 }) : undefined;
+      return file.version !== null && (await readJson(run.store, scanKey(file), work))
+        ? tallyOf({ reused: 1 })
+        : undefined;
     },
   };
 }

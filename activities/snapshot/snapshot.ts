@@ -44,21 +44,24 @@ export function snapshotStage(memory: RunMemory) {
     async planMerge(ref: RequestRef, listing: string, work: Work): Promise<{ merge: string; pages: number }> {
       const run = await memory.requested(ref, work);
       const { units } = await run.document<SourceListing>(listing);
-      const readings = await run.many(Array.from({ length: units }, (_, item) => item), async (item) => {
-        const { key, receipt } = await readingOf(run, { listing, item });
-        const { chunks, source, rejections, duplicates } = receipt;
-        const indices = await run.many(chunks, ({ index }) => run.document<ChunkIndex>(index));
-        work.beat({ unit: item });
-        return {
-          key,
-          chunks: chunks.map((chunk) => ({ ...chunk, source })),
-          borders: indices.flatMap(({ borders }) => borders.filter((id) => endsPage(id, run.spec.shards.structures))),
-          rejected: rejections.length,
-          rejections: sumOfRows(rejections),
-          duplicates,
-          first: rejections[0],
-        };
-      });
+      const readings = await run.many(
+        Array.from({ length: units }, (_, item) => item),
+        async (item) => {
+          const { key, receipt } = await readingOf(run, { listing, item });
+          const { chunks, source, rejections, duplicates } = receipt;
+          const indices = await run.many(chunks, ({ index }) => run.document<ChunkIndex>(index));
+          work.beat({ unit: item });
+          return {
+            key,
+            chunks: chunks.map((chunk) => ({ ...chunk, source })),
+            borders: indices.flatMap(({ borders }) => borders.filter((id) => endsPage(id, run.spec.shards.structures))),
+            rejected: rejections.length,
+            rejections: sumOfRows(rejections),
+            duplicates,
+            first: rejections[0],
+          };
+        },
+      );
       const plan: MergePlan = {
         chunks: readings.flatMap(({ chunks }) => chunks),
         borders: [...new Set(readings.flatMap(({ borders }) => borders))].sort(compareCodePoints),
@@ -145,7 +148,12 @@ export function snapshotStage(memory: RunMemory) {
 }
 
 /** A sealed snapshot without what only this run knows of it. */
-export function snapshotOf({ merge: _merge, merged: _merged, refusing: _refusing, ...document }: SealDocument): SnapshotDocument {
+export function snapshotOf({
+  merge: _merge,
+  merged: _merged,
+  refusing: _refusing,
+  ...document
+}: SealDocument): SnapshotDocument {
   return document;
 }
 

@@ -54,7 +54,12 @@ async function* remoteFiles(run: OpenRun, path: string): AsyncIterable<ListedFil
   yield { name, location: path, bytes: object.bytes, version: object.etag ?? null };
 }
 
-async function keep(run: OpenRun, name: string, keyOf: (sha256: string) => string, bytes: Uint8Array): Promise<ListedFile> {
+async function keep(
+  run: OpenRun,
+  name: string,
+  keyOf: (sha256: string) => string,
+  bytes: Uint8Array,
+): Promise<ListedFile> {
   const sha256 = sha256Hex(bytes);
   const key = keyOf(sha256);
   await run.store.putIfAbsent(key, bytes, run.work);

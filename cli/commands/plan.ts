@@ -1,7 +1,7 @@
 import { EXIT } from '../../config/names.js';
 import { previewRun } from '../../workers/plan.js';
 import type { Context } from '../context.js';
-import { formatAmount, formatCount, formatTable } from '../format.js';
+import { formatAmount, formatBytes, formatCount, formatSeconds, formatTable } from '../format.js';
 import { readSpec } from './run.js';
 
 /** Options of `koine plan`. */
@@ -28,9 +28,17 @@ export async function plan(context: Context, specFile: string, options: PlanOpti
     `basis ${basis.digest ? basis.digest.slice(0, 12) : 'to be fitted'}: ${basis.why}`,
     '',
     ...formatTable(
-      ['model', '>shards to embed', '>to project', 'because'],
-      models.map(({ id, embed, project }) => [id, work(embed), work(project), embed.because]),
+      ['model', '>shards to embed', '>to project', '>inference', '>to write', 'because'],
+      models.map(({ id, embed, project, estimate }) => [
+        id,
+        work(embed),
+        work(project),
+        estimate.seconds === null ? '?' : formatSeconds(estimate.seconds),
+        formatBytes(estimate.bytes),
+        embed.because,
+      ]),
     ),
+    ...models.map(({ id, estimate }) => `${id}: ${estimate.rate}`),
     '',
     `pairs to compute: ${work(pairs)}`,
     `diagnostics to compute: ${work(diagnostics)}`,
