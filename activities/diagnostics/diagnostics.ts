@@ -11,7 +11,7 @@
 import type { DiagnosticStage } from '../../config/names.js';
 import type { PartEntry, PartListEntry } from '../../datasets/manifest.js';
 import { atypicalTable } from '../../datasets/tables/atypical.js';
-import { findItem, itemMade, itemRunner, NotDone, type StageRunner } from '../run/itemStage.js';
+import { itemMade, itemRunner, type StageRunner } from '../run/itemStage.js';
 import type { PlannedRun, RunMemory } from '../run/openRun.js';
 import { analogiesStage, arithmeticStage } from './arithmetic.js';
 import { atypicalStage } from './atypical.js';
@@ -55,20 +55,14 @@ export interface PublishedTable {
   table: string;
   parts: readonly PartEntry[];
   lists: readonly PartListEntry[];
-  rows: number;
-  part_count: number;
 }
 
 /** Every table that the diagnostics of a run made, parts in the order of the items. @throws {NotDone} */
 export async function publishedDiagnostics(run: PlannedRun, basis: string): Promise<PublishedTable[]> {
-  const tables: PublishedTable[] = [];
-  for (const [table, parts] of await smallTables(run, basis))
-    tables.push({ table, parts, lists: [], rows: rowsOf(parts), part_count: parts.length });
-  if (scoredItems(run.plan) > 0) {
-    const lists = await scoredLists(run, basis);
-    const part_count = lists.reduce((sum, { parts }) => sum + parts, 0);
-    tables.push({ table: atypicalTable.name, parts: [], lists, rows: rowsOf(lists), part_count });
-  }
+  const small = await smallTables(run, basis);
+  const tables: PublishedTable[] = Array.from(small, ([table, parts]) => ({ table, parts, lists: [] }));
+  if (scoredItems(run.plan) > 0)
+    tables.push({ table: atypicalTable.name, parts: [], lists: await scoredLists(run, basis) });
   return tables;
 }
 
@@ -76,7 +70,8 @@ export async function publishedDiagnostics(run: PlannedRun, basis: string): Prom
 async function smallTables(run: PlannedRun, basis: string): Promise<Map<string, PartEntry[]>> {
   const tables = new Map<string, PartEntry[]>();
   for (const diagnostic of allDiagnostics.filter((one) => !SCORING.includes(one))) {
-    const receipts = await run.many(itemsFrom(0, diagnostic.items(run.plan)), (item) =>
+    const items = Array.from({ length: diagnostic.items(run.plan) }, (_, item) => item);
+    const receipts = await run.many(items, (item) =>
       itemMade(diagnostic, run, diagnosticTask(run, diagnostic.stage, basis, item)),
     );
     for (const { outputs } of receipts)
@@ -88,39 +83,4 @@ async function smallTables(run: PlannedRun, basis: string): Promise<Map<string, 
     run.work.beat({ stage: diagnostic.stage });
   }
   return tables;
-}
-
-/** How many items of the diagnostics are there already; those that wait for a stage before are not. */
-export async function cachedDiagnostics(run: PlannedRun, basis: string): Promise<number> {
-  let cached = 0;
-  for (const diagnostic of allDiagnostics) {
-    const isThere = async (item: number) =>
-      (await findItem(diagnostic, run, diagnosticTask(run, diagnostic.stage, basis, item))) !== undefined;
-    const items = diagnostic.items(run.plan);
-    // Items of the shards of one model stand together: where the first waits for a stage before, all do, and are not asked for one by one.
-    const together = SCORING.includes(diagnostic) ? run.snapshot.shards : 1;
-    const firsts = await run.many(itemsFrom(0, items, together), async (first) => {
-      try {
-        return { first, there: await isThere(first) };
-      } catch (error) {
-        if (error instanceof NotDone) return undefined;
-        throw error;
-      }
-    });
-    for (const known of firsts) {
-      if (!known) continue;
-      const others = await run.many(itemsFrom(known.first + 1, known.first + together), isThere);
-      cached += [known.there, ...others].filter(Boolean).length;
-      run.work.beat({ stage: diagnostic.stage, cached });
-    }
-  }
-  return cached;
-}
-
-function itemsFrom(start: number, end: number, step = 1): number[] {
-  return Array.from({ length: Math.max(0, Math.ceil((end - start) / step)) }, (_, i) => start + i * step);
-}
-
-function rowsOf(entries: readonly PartEntry[]): number {
-  return entries.reduce((sum, { rows }) => sum + rows, 0);
 }

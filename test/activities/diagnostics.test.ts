@@ -1,5 +1,16 @@
+import { cp } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { publishedDiagnostics } from '../../activities/diagnostics/diagnostics.js';
+import { plannedDiagnostics } from '../../activities/diagnostics/planned.js';
+import type { PageEntry } from '../../activities/run/documents.js';
+import { RunMemory } from '../../activities/run/openRun.js';
 import { readSettings } from '../../config/settings.js';
+import { digestJson } from '../../datasets/digest.js';
+import { readJson, writeJson } from '../../datasets/json.js';
+import * as keys from '../../datasets/keys.js';
+import type { PartEntry } from '../../datasets/manifest.js';
+import type { ObjectStore } from '../../datasets/store/objectStore.js';
 import { ROW_TABLES } from '../../datasets/tables/schemas.js';
 import { bundledStructures } from '../../structures/bundled/bundled.js';
 import type { Structure } from '../../structures/structure.js';
@@ -28,21 +39,17 @@ describeShared('diagnostics without an engine', () => {
     const { run, summary, plan } = await place.embedded({ basis: { anchors: 8 }, ...fields });
     const basis = await place.basis(run, summary);
     await place.projected(run, summary, basis);
-    const tallies: Record<string, { computed: number; reused: number }> = {};
-    for (const { stage, items } of summary.diagnostics) {
-      tallies[stage] = { computed: 0, reused: 0 };
-      for (let item = 0; item < items; item++) {
-        const { done, reused } = await place.stages[stage]({ run, model: null, item, argument: basis }, place.work());
-        tallies[stage].computed += done - reused;
-        tallies[stage].reused += reused;
-      }
-    }
+    const tallies = await place.diagnosed(run, summary, basis);
+    return { run, summary, plan, basis, tallies, tables: await tablesIn(place.store) };
+  }
+
+  async function tablesIn(store: ObjectStore): Promise<Record<string, Row[]>> {
     const tables: Record<string, Row[]> = {};
     for (const table of Object.keys(ROW_TABLES))
-      for (const key of await place.keys(`${table}/`))
+      for await (const { key } of store.list(`${table}/`))
         if (key.endsWith('.parquet'))
-          (tables[table] ??= []).push(...(await ROW_TABLES[table].decode(await place.store.get(key))).rows);
-    return { run, plan, basis, tallies, tables };
+          (tables[table] ??= []).push(...(await ROW_TABLES[table].decode(await store.get(key))).rows);
+    return tables;
   }
 
   const small = {
@@ -83,11 +90,69 @@ describeShared('diagnostics without an engine', () => {
       symmetry: { computed: 1, reused: 2 },
       novelty: { computed: shards, reused: 2 * shards },
       atypical: { computed: shards, reused: 0 }, // what all models say together is new
+      scored: { computed: more.summary.pages, reused: 0 },
       bias: { computed: 2, reused: 1 },
       stitching: { computed: 2, reused: 1 },
       drift: { computed: 0, reused: 1 },
     });
   }, 240_000);
+
+  /** The diagnostics of a run in another place, where the pages of its snapshot begin at these shards. */
+  async function cut({ plan, summary, basis }: Awaited<ReturnType<typeof diagnosed>>, starts: readonly number[]) {
+    const other = new StagePlace(dependencies);
+    for (const folder of ['snapshots', 'bases'])
+      await cp(join(place.output, folder), join(other.output, folder), { recursive: true });
+    const { snapshot } = plan.snapshot;
+    const shards = await place.shards(snapshot);
+    const pages = starts.map((start, page): PageEntry => {
+      const here = shards.slice(start, starts[page + 1]);
+      return {
+        ...{ start, shards: here.length, first: here[0].first, last: here[here.length - 1].last },
+        structures: here.reduce((sum, { rows }) => sum + rows, 0),
+        atoms: here.reduce((sum, { atoms }) => sum + atoms, 0),
+        digest: digestJson(here.map(({ content }) => content)),
+      };
+    });
+    for (const [page, { start, shards: count }] of pages.entries())
+      await writeJson(other.store, keys.shardPage(snapshot, page), shards.slice(start, start + count));
+    const paged = { ...plan, snapshot: { ...plan.snapshot, pages } };
+    const run = { output: other.output, plan: keys.document('plans', digestJson(paged)) };
+    await writeJson(other.store, run.plan, paged);
+    const counts = { ...summary, pages: pages.length, diagnostics: plannedDiagnostics(paged) };
+    for (const model of counts.models) {
+      await other.map({ stage: 'embed', run, model }, counts.shards);
+      await other.map({ stage: 'embedded', run, model }, counts.pages);
+    }
+    await other.projected(run, counts, basis);
+    await other.diagnosed(run, counts, basis);
+    return { other, run };
+  }
+
+  test('however the snapshot is cut into pages, tables are the same up to the last digits of sums; scores are listed in order', async () => {
+    await place.source(crystals(40));
+    const one = await diagnosed({ ...small, shards: { structures: 3 } });
+    expect(one.plan.snapshot.pages).toHaveLength(1);
+    const { other, run } = await cut(one, [0, 1, 5, 6]);
+    const tables = await tablesIn(other.store);
+    expect(Object.keys(tables)).toEqual(Object.keys(one.tables));
+    for (const [table, rows] of Object.entries(one.tables)) {
+      expect(tables[table].length, table).toBe(rows.length);
+      rows.forEach((row, r) => {
+        for (const [column, value] of Object.entries(row)) {
+          const found = tables[table][r][column];
+          if (typeof value !== 'number' || typeof found !== 'number') expect(found, `${table} ${column}`).toBe(value);
+          else expect(Math.abs(found - value), `${table} ${column}`).toBeLessThanOrEqual(1e-9 * Math.abs(value));
+        }
+      });
+    }
+    const planned = await new RunMemory(dependencies).planned(run, other.work());
+    const published = await publishedDiagnostics(planned, one.basis);
+    const listed: string[] = [];
+    for (const { key } of published.find(({ table }) => table === 'atypical')!.lists)
+      listed.push(...(await readJson<{ parts: PartEntry[] }>(other.store, key))!.parts.map((part) => part.key));
+    expect(listed).toEqual(await other.keys('atypical/'));
+    await other.close();
+  }, 120_000);
 
   test('a network is invariant under rotation and inversion, and equivalent atoms are equal up to rounding', async () => {
     await place.source(crystals(20));

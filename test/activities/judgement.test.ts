@@ -105,28 +105,23 @@ async function labelsByTilted(): Promise<void> {
 
 /** A run up to its diagnostics; the items of each that were computed. */
 async function diagnosed(fields: Record<string, unknown>) {
-  const { run, summary, plan } = await place.embedded(fields);
+  const { request, run, summary, plan } = await place.embedded(fields);
   const basis = await place.basis(run, summary);
   await place.projected(run, summary, basis);
-  const computed: Record<string, number> = {};
-  for (const { stage, items } of summary.diagnostics)
-    for (let item = 0; item < items; item++) {
-      const { reused } = await place.stages[stage]({ run, model: null, item, argument: basis }, place.work());
-      computed[stage] = (computed[stage] ?? 0) + 1 - reused;
-    }
-  return { run, plan, basis, computed };
+  const tallies = await place.diagnosed(run, summary, basis);
+  const computed = Object.fromEntries(Object.entries(tallies).map(([stage, tally]) => [stage, tally.computed]));
+  return { request, run, plan, basis, computed };
 }
 
 const judgementKeys = async () => (await place.keys('error_prediction/')).filter((key) => key.endsWith('.parquet'));
 
 test('the energy of another model foretells the error exactly where that one is right; other scores are those of the tables', async () => {
   await labelsByTilted();
-  const { run, basis, computed, plan } = await diagnosed(judging());
+  const { request, run, basis, computed, plan } = await diagnosed(judging());
   expect(computed.judgement).toBe(2);
-  const task = { run, model: null, item: 0, argument: basis };
-  await place.stages.similarity(task, place.work());
-  await place.stages.transport(task, place.work());
-  const { warnings } = await place.stages.publish(run, basis, place.work());
+  await place.map({ stage: 'similarity', run, basis }, 1);
+  await place.map({ stage: 'transport', run, basis }, 1);
+  const { warnings } = await place.stages.publish(request, run, basis, place.work());
   expect(warnings.join('\n')).toContain('tilted, label dft: nothing to judge; it takes 20 structures');
   expect((await verifyDataset(place.store)).filter(({ ok }) => !ok)).toEqual([]);
 

@@ -3,9 +3,20 @@ import { rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createStages } from '../../activities/index.js';
-import type { PlanDocument, PlanSummary, RunRef, ShardEntry, Tally } from '../../activities/run/documents.js';
+import type {
+  FanOutStage,
+  ItemTask,
+  PlanDocument,
+  PlanRef,
+  PlanSummary,
+  RequestRef,
+  ShardEntry,
+  StageInput,
+  Tally,
+} from '../../activities/run/documents.js';
 import type { Work } from '../../activities/engine/heartbeat.js';
-import { Runs, type ActivityDependencies } from '../../activities/run/runs.js';
+import { RunMemory, type ActivityDependencies } from '../../activities/run/openRun.js';
+import { addTally, emptyTally } from '../../config/tally.js';
 import { parseRunSpec } from '../../config/runSpec.js';
 import type { BasisRecord } from '../../datasets/basis.js';
 import { readJson } from '../../datasets/json.js';
@@ -21,13 +32,11 @@ export class StagePlace {
   readonly folder = mkdtempSync(join(tmpdir(), 'koine-stages-'));
   readonly output = join(this.folder, 'out');
   readonly store: ObjectStore;
-  readonly runs: Runs;
   /** Each has its own memory of documents, as another worker process would. */
   stages: ReturnType<typeof createStages>;
 
   constructor(private readonly dependencies: ActivityDependencies) {
     this.store = dependencies.openStore(this.output);
-    this.runs = new Runs(dependencies);
     this.stages = createStages(dependencies);
   }
 
@@ -37,7 +46,7 @@ export class StagePlace {
   }
 
   work(signal = new AbortController().signal): Work {
-    return { signal, cursor: undefined, lookupOnly: false, beat: () => undefined };
+    return { signal, cursor: undefined, beat: () => undefined };
   }
 
   /** Writes structures as the source file of the runs here. */
@@ -47,8 +56,16 @@ export class StagePlace {
     return path;
   }
 
+  /** All items of a fan-out, one after the other. */
+  async map(input: StageInput, items: number): Promise<Tally> {
+    const total = emptyTally();
+    const run = this.stages[input.stage] as (task: ItemTask, work: Work) => Promise<Tally>;
+    for (let item = 0; item < items; item++) addTally(total, await run({ ...input, item }, this.work()));
+    return total;
+  }
+
   /** Writes the request of a run. Small by default: one network, shards of about four structures, no diagnostics. */
-  async request(fields: Record<string, unknown>): Promise<RunRef> {
+  async request(fields: Record<string, unknown>): Promise<RequestRef> {
     const spec = parseRunSpec(
       {
         name: 'stages',
@@ -62,72 +79,91 @@ export class StagePlace {
       },
       'test',
     );
-    const run: RunRef = { output: this.output, document: '' };
-    return { ...run, document: await this.runs.write(run, 'requests', { spec, replace: false }) };
+    const memory = new RunMemory(this.dependencies);
+    const request = await memory.writeRequest(this.output, { spec, replace: false }, this.work());
+    return { output: this.output, request };
   }
 
-  /** listSources, read, assembleSnapshot. */
-  async snapshot(request: RunRef) {
-    const { units } = await this.stages.listSources(request, this.work());
-    const readings: Tally[] = [];
-    for (let item = 0; item < units; item++)
-      readings.push(await this.stages.read({ run: request, model: null, item, argument: '' }, this.work()));
-    return { ...(await this.stages.assembleSnapshot(request, this.work())), readings };
+  /** From the sources to a snapshot in its place. */
+  async snapshot(run: RequestRef) {
+    const { stages } = this;
+    const listed = await stages.listSources(run, this.work());
+    await this.map({ stage: 'scan', run, listing: listed.listing }, listed.large);
+    const { listing, units } = await stages.listUnits(run, listed.listing, this.work());
+    const read = await this.map({ stage: 'read', run, listing }, units);
+    const { merge, pages } = await stages.planMerge(run, listing, this.work());
+    await this.map({ stage: 'merge', run, merge }, pages);
+    const sealed = await stages.sealSnapshot(run, merge, this.work());
+    await this.map({ stage: 'place', run, seal: sealed.seal }, sealed.pages);
+    await stages.openSnapshot(run, sealed.seal, this.work());
+    return { ...sealed, read };
   }
 
   /** Everything up to the plan. */
-  async plan(fields: Record<string, unknown>): Promise<{ run: RunRef; summary: PlanSummary; plan: PlanDocument }> {
+  async plan(fields: Record<string, unknown>) {
     const request = await this.request(fields);
-    const { snapshot } = await this.snapshot(request);
-    const summary = await this.stages.planRun(request, snapshot, this.work());
-    const run = { output: this.output, document: summary.document };
-    return { run, summary, plan: (await readJson<PlanDocument>(this.store, summary.document))! };
+    const { seal } = await this.snapshot(request);
+    const summary = await this.stages.planRun(request, seal, this.work());
+    const run: PlanRef = { output: this.output, plan: summary.document };
+    return { request, run, summary, plan: (await readJson<PlanDocument>(this.store, summary.document))! };
   }
 
   /** Embeds one shard. */
-  embed(run: RunRef, item: number, work = this.work(), model = 'mace-random-tiny'): Promise<Tally> {
-    return this.stages.embed({ run, model, item, argument: '' }, work);
+  embed(run: PlanRef, item: number, work = this.work(), model = 'mace-random-tiny'): Promise<Tally> {
+    return this.stages.embed({ stage: 'embed', run, model, item }, work);
   }
 
   /** Everything up to the embeddings of every model. */
   async embedded(fields: Record<string, unknown>) {
     const planned = await this.plan(fields);
-    for (const model of planned.summary.models)
-      for (let item = 0; item < planned.summary.shards; item++) await this.embed(planned.run, item, undefined, model);
+    const { run, summary } = planned;
+    for (const model of summary.models) {
+      await this.map({ stage: 'embed', run, model }, summary.shards);
+      await this.map({ stage: 'embedded', run, model }, summary.pages);
+    }
     return planned;
   }
 
   /** The basis of a run whose models are embedded: the steps of `fitBasis` in workflows/alignDatabase.ts. */
-  async basis(run: RunRef, { shards, basisPasses, referenceModel: model }: PlanSummary): Promise<string> {
+  async basis(run: PlanRef, { shards, pages, anchorChoice, referenceModel: model }: PlanSummary): Promise<string> {
     const { stages } = this;
-    const each = async (stage: 'summarise' | 'nominate', argument: string) => {
-      for (let item = 0; item < shards; item++) await stages[stage]({ run, model, item, argument }, this.work());
-    };
     let pass = '';
-    if (basisPasses) {
-      await stages.statistics({ run, model, item: 0, argument: '0' }, this.work()); // one group: at most 64 shards
+    if (anchorChoice === 'ranks') await this.map({ stage: 'rankAtoms', run, model }, pages);
+    if (anchorChoice === 'clusters') {
+      await this.map({ stage: 'statistics', run, model }, pages);
       pass = (await stages.fitProjection(run, this.work())).key;
       for (let status = ''; status !== 'clustered';) {
-        await each('summarise', pass);
+        await this.map({ stage: 'summarise', run, model, pass }, shards);
         ({ status, key: pass } = await stages.clusterLeaves(run, pass, this.work()));
       }
     }
     for (;;) {
-      if (basisPasses) await each('nominate', pass);
+      if (anchorChoice === 'clusters') await this.map({ stage: 'nominate', run, model, pass }, shards);
       const chosen = await stages.chooseAnchors(run, pass, this.work());
       if (chosen.status === 'chosen') return chosen.basis;
       pass = chosen.key;
     }
   }
 
-  /** Coordinates of every model in a basis. */
-  async projected(run: RunRef, { models, shards }: PlanSummary, basis: string): Promise<void> {
+  /** Coordinates of every model in a basis, and what pairs and diagnostics look at. */
+  async projected(run: PlanRef, { models, shards, pages }: PlanSummary, basis: string): Promise<void> {
     for (const model of models) {
       await this.stages.anchorVectors(run, basis, model, this.work());
-      for (let item = 0; item < shards; item++)
-        await this.stages.project({ run, model, item, argument: basis }, this.work());
-      await this.stages.collectModel(run, basis, model, this.work());
+      await this.map({ stage: 'project', run, model, basis }, shards);
+      await this.map({ stage: 'projected', run, model, basis }, pages);
     }
+    await this.map({ stage: 'select', run }, pages);
+    for (const model of models) await this.map({ stage: 'gather', run, model, basis }, pages);
+  }
+
+  /** All diagnostics of a plan; tallies by stage. */
+  async diagnosed(run: PlanRef, { diagnostics }: PlanSummary, basis: string) {
+    const tallies: Partial<Record<FanOutStage, { computed: number; reused: number }>> = {};
+    for (const { stage, items } of diagnostics) {
+      const { done, reused } = await this.map({ stage, run, basis }, items);
+      tallies[stage] = { computed: done - reused, reused };
+    }
+    return tallies;
   }
 
   /** The record of a basis, and its anchors as the table has them. */
