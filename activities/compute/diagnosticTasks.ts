@@ -255,7 +255,7 @@ async function figures(
   };
 }
 
-/** What METHOD.md 3 and 8 warn of. */
+/** Why distances in a space say little: all its vectors point one way, or lie in a few directions. Null where they do not. */
 function warningOf({ meanCosine, meanShare, effectiveRank, dim }: SpaceDiagnostics, mend: string): string | null {
   if (meanCosine > ANISOTROPY_WARNING)
     return (

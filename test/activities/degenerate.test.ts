@@ -87,18 +87,13 @@ const everything = {
 /** A whole run, stage by stage, as the workflow has them; every row of every published table. */
 async function publishedTables(structures: readonly Structure[], fields: Record<string, unknown>): Promise<Tables> {
   await place.source(structures);
-  const { run, summary, plan } = await place.embedded({ model_store: [models], ...everything, ...fields });
+  const { request, run, summary } = await place.embedded({ model_store: [models], ...everything, ...fields });
   const basis = await place.basis(run, summary);
   await place.projected(run, summary, basis);
-  const task = (item: number) => ({ run, model: null, item, argument: basis });
-  const pairs = (plan.models.length * (plan.models.length - 1)) / 2;
-  for (let item = 0; item < pairs; item++) {
-    await place.stages.similarity(task(item), place.work());
-    await place.stages.transport(task(item), place.work());
-  }
-  for (const { stage, items } of summary.diagnostics)
-    for (let item = 0; item < items; item++) await place.stages[stage](task(item), place.work());
-  published = await place.stages.publish(run, basis, place.work());
+  await place.map({ stage: 'similarity', run, basis }, summary.pairs);
+  await place.map({ stage: 'transport', run, basis }, summary.pairs);
+  await place.diagnosed(run, summary, basis);
+  published = await place.stages.publish(request, run, basis, place.work());
   expect((await verifyDataset(place.store)).filter(({ ok }) => !ok)).toEqual([]);
 
   const tables: Tables = {};
