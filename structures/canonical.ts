@@ -32,6 +32,12 @@ const MIN_DISTANCE = 0.4;
 /** Volume over |a| |b| |c| below which three vectors span no cell. The flattest of 28,961 real cells has 0.003. */
 const MIN_RELATIVE_VOLUME = 1e-6;
 
+/**
+ * Å; vectors beyond it are typing errors, and searching the symmetry of a cell of 250,000 Å does not end. The longest of 28,961 real
+ * ones has 100 Å, slabs and isolated atoms in databases reach some hundreds.
+ */
+const MAX_CELL_LENGTH = 5000;
+
 /** Longest message of a quarantine row, in characters. */
 const MAX_MESSAGE = 500;
 
@@ -41,8 +47,8 @@ const MAX_MESSAGE = 500;
  *
  * @param raw the crystal as its file states it
  * @param limits what is still accepted
- * @returns the structure, or the first reason against it, in the order: empty, too_large, unparsable (counts do not match),
- *   unknown_element, non_finite, singular_cell, atoms_too_close
+ * @returns the structure, or the first reason against it, in the order: empty, too_large (atoms), unparsable (counts do not
+ *   match), unknown_element, non_finite, too_large (cell), singular_cell, atoms_too_close
  */
 export function canonicalStructure(raw: RawStructure, limits: StructureLimits = {}): ReadItem {
   const n = raw.species.length;
@@ -90,6 +96,14 @@ export function canonicalStructure(raw: RawStructure, limits: StructureLimits = 
     }
   }
 
+  const longest = Math.max(...[0, 3, 6].map((row) => Math.hypot(...lattice.subarray(row, row + 3))));
+  if (longest > MAX_CELL_LENGTH)
+    return rejection(
+      raw,
+      'too_large',
+      `a lattice vector is ${longest} Å long; at most ${MAX_CELL_LENGTH} Å are accepted`,
+    );
+
   const inverse = inverseLattice(lattice);
   if (!inverse) {
     return rejection(
@@ -106,6 +120,13 @@ export function canonicalStructure(raw: RawStructure, limits: StructureLimits = 
         : coordinates[3 * i] * inverse[k] +
           coordinates[3 * i + 1] * inverse[3 + k] +
           coordinates[3 * i + 2] * inverse[6 + k];
+      // Beyond 2^53 cells, or where products overflow, there is no place within a cell.
+      if (!(Math.abs(value) < Number.MAX_SAFE_INTEGER))
+        return rejection(
+          raw,
+          'non_finite',
+          `site ${i} is ${value} cells away along ${'abc'[k]}; coordinates near the cell are needed`,
+        );
       fractionalCoordinates[3 * i + k] = wrapped(value);
     }
   }

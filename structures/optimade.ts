@@ -14,7 +14,10 @@ export interface OptimadeOptions {
 }
 
 /** Fields of a structure that koine reads; asking for these only makes pages several times smaller. */
-const FIELDS = 'id,lattice_vectors,cartesian_site_positions,species_at_sites,species,dimension_types,assemblies';
+const FIELDS = [
+  ...['id', 'lattice_vectors', 'cartesian_site_positions', 'species_at_sites', 'species', 'assemblies'],
+  ...['dimension_types', 'nperiodic_dimensions', 'structure_features', 'nsites', 'chemical_formula_reduced'],
+].join();
 
 /** Milliseconds; a server that asks for more patience than this is taken at this. */
 const LONGEST_WAIT = 60_000;

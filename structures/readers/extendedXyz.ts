@@ -1,8 +1,9 @@
 import { DEFAULT_MAX_ATOMS } from '../canonical.js';
-import { elementOfLabel } from '../elements.js';
+import { elementOfSpecies } from '../elements.js';
 import { LineReader } from './lines.js';
 import { statedId } from './materialId.js';
 import { Rejected, parseNumber, quote, type Crystal, type FormatReader, type FoundRecord } from './record.js';
+import { latticeOf, parseComment, requirePeriodicFlags } from './xyzComment.js';
 
 /** Characters; lattice, properties and a frame's scalars take far less. */
 const MAX_COMMENT = 2 ** 20;
@@ -69,7 +70,7 @@ async function readFrame(
       );
     }
     const label = values[columns.species];
-    const element = columns.speciesIsNumber ? Number(label) : elementOfLabel(label);
+    const element = columns.speciesIsNumber || /^\d+$/.test(label) ? Number(label) : elementOfSpecies(label);
     if (element === undefined)
       unknown ??= new Rejected(
         'unknown_element',
@@ -79,30 +80,24 @@ async function readFrame(
     for (let k = 0; k < 3; k++)
       cartesian.push(parseNumber(values[columns.position + k], `coordinate ${'xyz'[k]} of site ${atom}`));
   }
-  await expectFrameEnd(lines, count, columns);
+  await expectFrameEnd(lines, count);
   if (unknown) throw unknown;
 
-  const lattice = fields.Lattice ?? fields.lattice;
+  const lattice = fields.Lattice ?? fields.lattice ?? fields.cell;
+  requirePeriodicFlags(fields.pbc);
   if (lattice === undefined)
     throw new Rejected('singular_cell', 'the frame has no Lattice; three lattice vectors are needed');
-  const vectors = lattice.trim().split(/[\s,]+/);
-  if (vectors.length !== 9) throw new Rejected('unparsable', `Lattice has ${vectors.length} numbers; nine are needed`);
-  const periodic = fields.pbc?.match(/[TF10]/gi) ?? [];
-  if (periodic.some((flag) => /[F0]/i.test(flag))) {
-    throw new Rejected('unparsable', `pbc is ${quote(fields.pbc)}; a crystal periodic in three directions is needed`);
-  }
-  return { lattice: vectors.map((x, i) => parseNumber(x, `Lattice number ${i}`)), species, cartesian };
+  return { lattice: latticeOf(lattice), species, cartesian };
 }
 
 /** A frame with more atom lines than its count must not pass as a smaller structure. */
-async function expectFrameEnd(lines: LineReader, count: number, columns: Columns): Promise<void> {
+async function expectFrameEnd(lines: LineReader, count: number): Promise<void> {
   let line: string | undefined;
   do line = await lines.next();
   while (line !== undefined && line.trim() === '');
   if (line === undefined) return;
   lines.unread();
-  const values = line.trim().split(/\s+/);
-  if (values.length >= columns.width && elementOfLabel(values[columns.species]) !== undefined)
+  if (!ATOM_COUNT.test(line) && line.split(/\s+/).filter((word) => /^[+-]?(\d|\.\d)/.test(word)).length >= 3)
     throw new Rejected(
       'unparsable',
       `${quote(line)} follows the ${count} atoms of the frame; the next frame's number of atoms is needed`,
@@ -120,17 +115,6 @@ async function skipToAtomCount(lines: LineReader): Promise<void> {
       if (!(error instanceof Rejected)) throw error;
     }
   }
-}
-
-/** `key=value` pairs of a comment line; values are bare, in double or single quotes, or in braces. A key alone is true (`T`). */
-export function parseComment(comment: string): Record<string, string> {
-  const fields: Record<string, string> = Object.create(null) as Record<string, string>;
-  const pair =
-    /([^\s=,"']+|"[^"]*"|'[^']*')\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|\{([^}]*)\}|([^\s"',]+|)))?/g;
-  for (const [, key, double, single, braces, bare] of comment.matchAll(pair)) {
-    fields[key.replace(/^["']|["']$/g, '')] = (double ?? single ?? braces ?? bare ?? 'T').replace(/\\(.)/g, '$1');
-  }
-  return fields;
 }
 
 interface Columns {

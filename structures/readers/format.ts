@@ -33,20 +33,25 @@ export function formatOf(head: Uint8Array, name: string): FormatReader {
   const known = UNREADABLE.find(([pattern]) => pattern.test(magic));
   if (known) throw new Rejected('unparsable', `the file is ${known[1]}`);
   const text = new TextDecoder().decode(head);
-  if (text.trim() === '') throw new Rejected('empty', 'the file is empty; a structure in one of the formats koine reads is needed');
+  if (text.trim() === '')
+    throw new Rejected('empty', 'the file is empty; a structure in one of the formats koine reads is needed');
 
-  const lines = text.split(/\r?\n/);
+  const lines = text.split(/\r\n?|\n/);
   // A POSCAR may begin with any comment, so its numbers speak first.
   if (looksLikePoscar(lines)) return readPoscar;
   const telling = lines
     .filter((line) => line.trim() !== '' && !line.trimStart().startsWith('#'))
     .map((line) => line.trim());
   const [first = '', second = ''] = telling;
-  if (/^[[{]/.test(first)) return isJsonLines(first, second, name) ? readJsonLines : readJson;
   if (/^(data_|loop_|_[a-z])/i.test(first)) return readCif;
+  const isTable = /(^|[,"])(cif|structure)("|,|$)/.test(first) || /\.csv(\.|$)/i.test(name);
+  // Publishers put headings before the first block, ICSD's exports the provenance, which may look like JSON.
+  if (!isTable && telling.some((line) => /^data_/i.test(line)) && /^\s*_(cell|atom_site)[._]/im.test(text))
+    return readCif;
+  if (/^[[{]/.test(first)) return isJsonLines(first, second, name) ? readJsonLines : readJson;
   if (/^(CRYSTAL|SLAB|POLYMER|MOLECULE|ATOMS|ANIMSTEPS(\s+\d+)?|DIM-GROUP)$/.test(first)) return readXsf;
   if (/^\d+$/.test(first) && (second.includes('=') || /\.(ext)?xyz(\.|$)/i.test(name))) return readExtendedXyz;
-  if (/(^|[,"])(cif|structure)("|,|$)/.test(first) || /\.csv(\.|$)/i.test(name)) return readCsv;
+  if (isTable) return readCsv;
   throw new Rejected(
     'unparsable',
     `${quote(first)} begins none of the formats CIF, extended XYZ, POSCAR, XSF, JSON (pymatgen, Materials Project, OPTIMADE), CSV, Parquet`,

@@ -13,7 +13,7 @@ import { zipMembers } from './zip.js';
 const MAX_NESTING = 4;
 
 /** Raise it when the same bytes may read as other structures: cached readings are keyed by it. */
-export const READER_VERSION = 1;
+export const READER_VERSION = 2;
 
 /**
  * Structures of one source, in file order. The format is told by content, `.gz` and `.zip` are unpacked, records are read one by
@@ -47,7 +47,7 @@ async function* readFile(source: ByteSource, limits: StructureLimits, nesting: n
     } else {
       const isParquet = content.magic === 'PAR1';
       const records = isParquet
-        ? withLocalCopy(content.bytes(), path, readParquet)
+        ? withLocalCopy(content.bytes(), path, (copy) => readParquet(copy, limits))
         : formatOf(head, name)({ name, bytes: content.bytes(), limits });
       yield* named(name, untilRejected(records), limits);
     }
