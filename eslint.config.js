@@ -8,12 +8,13 @@ import { builtinModules } from 'node:module';
 const mayImport = {
   structures: [],
   threads: [],
+  locks: [],
   onnx: [],
   latent: ['onnx'],
   config: [],
-  infra: [],
+  infra: ['locks'],
   models: ['structures', 'threads', 'onnx'],
-  datasets: ['config'],
+  datasets: ['config', 'locks'],
   activities: ['structures', 'models', 'latent', 'datasets', 'config', 'threads'],
   workflows: ['config'], // and types of activities, see below
   workers: ['activities', 'workflows', 'structures', 'models', 'latent', 'datasets', 'config', 'threads', 'infra'],

@@ -15,8 +15,8 @@ import {
 } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { withLock } from '../../locks/lock.js';
 import { compareCodePoints } from '../canonicalJson.js';
-import { withLock } from './lock.js';
 import {
   ObjectNotFound,
   StoreRefused,
@@ -123,17 +123,20 @@ export class FolderStore implements ObjectStore {
     options: StoreOptions = {},
   ): Promise<'written' | 'conflict'> {
     checkKey(key);
-    const locks = path.join(this.root, PRIVATE, 'locks');
-    return withLock(
-      locks,
-      key,
-      async () => {
-        if ((await this.getWithEtag(key, options))?.etag !== etag) return 'conflict';
-        await this.put(key, bytes, options);
-        return 'written';
-      },
-      options.signal,
-    );
+    const name = createHash('sha256').update(key).digest('hex').slice(0, 32);
+    const swap = async (checkHeld: () => Promise<void>) => {
+      if ((await this.getWithEtag(key, options))?.etag !== etag) return 'conflict';
+      await this.withDraft(key, bytes, options, async (draft, file) => {
+        await checkHeld();
+        await rename(draft, file);
+      });
+      return 'written';
+    };
+    try {
+      return await withLock(path.join(this.root, PRIVATE, 'locks', name), swap, options);
+    } catch (error) {
+      throw this.explained(error, key);
+    }
   }
 
   async copy(from: string, to: string, options: StoreOptions = {}): Promise<void> {

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer, request, type Server } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
@@ -6,10 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { withLock } from '../../datasets/store/lock.js';
 import { StoreRefused } from '../../datasets/store/objectStore.js';
 import { openStore } from '../../datasets/store/open.js';
 import { compiledEntry } from '../../threads/pool.js';
+import { startChild } from '../support/child.js';
 import { startS3Server, type S3Server } from '../support/s3Server.js';
 
 const compiled = (module: string) => compiledEntry(`../../datasets/store/${module}`, import.meta.url).href;
@@ -69,14 +70,9 @@ describe('a folder store', () => {
     const store = openStore(root);
     await store.putIfAbsent('pointer', text('first'));
     const { etag } = (await store.getWithEtag('pointer')) ?? { etag: '' };
-    const holder = child(`
-      import { withLock } from ${JSON.stringify(compiled('lock.js'))};
-      await withLock(${JSON.stringify(join(root, '.tmp/locks'))}, 'pointer', async () => {
-        console.log('held');
-        await new Promise((resolve) => setTimeout(resolve, 1e9));
-      });
-    `);
-    await holder.ready;
+    const locks = join(root, '.tmp/locks', createHash('sha256').update('pointer').digest('hex').slice(0, 32));
+    const holder = startChild(new URL('../locks/children/hold.mjs', import.meta.url), [locks]);
+    await holder.firstLine;
     const swap = store.putIfMatch('pointer', text('second'), etag);
     await sleep(200);
     expect(Buffer.from(await store.get('pointer')).toString()).toBe('first'); // the holder lives: wait for it
@@ -149,46 +145,6 @@ describe('a folder store', () => {
     await writeFile(join(drafts, 'young'), 'x');
     await openStore(root).put('a', text('x'));
     expect(await readdir(drafts)).toEqual(['young']);
-  });
-});
-
-describe('a lock', () => {
-  test('is held by one caller at a time and released when its action throws', async () => {
-    const locks = join(folder, 'locks');
-    let inside = 0;
-    let turns = 0;
-    const turn = (fail: boolean) =>
-      withLock(locks, 'name', async () => {
-        expect(++inside).toBe(1);
-        await sleep(1);
-        inside--;
-        turns++;
-        if (fail) throw new Error('from the action');
-      });
-    const outcomes = await Promise.allSettled(Array.from({ length: 12 }, (_, i) => turn(i % 3 === 0)));
-    expect(outcomes.filter(({ status }) => status === 'rejected')).toHaveLength(4);
-    expect(turns).toBe(12);
-    const [lock] = await readdir(locks);
-    expect(await readdir(join(locks, lock))).toHaveLength(1);
-  });
-
-  test('waits no longer than its signal allows', async () => {
-    const locks = join(folder, 'locks-abort');
-    await withLock(locks, 'name', async () => {
-      const waiting = withLock(locks, 'name', () => Promise.resolve(), AbortSignal.timeout(50));
-      await expect(waiting).rejects.toThrow();
-    });
-  });
-
-  test('is not taken from a holder on another machine until its ticket expires', async () => {
-    const locks = join(folder, 'locks-foreign');
-    await withLock(locks, 'name', () => Promise.resolve());
-    const [lock] = await readdir(locks);
-    const [ticket] = await readdir(join(locks, lock));
-    const foreign = { host: 'elsewhere', pid: 1, born: 'x', released: false };
-    await writeFile(join(locks, lock, ticket), JSON.stringify(foreign));
-    await expect(withLock(locks, 'name', () => Promise.resolve(), AbortSignal.timeout(100))).rejects.toThrow();
-    expect(JSON.parse(await readFile(join(locks, lock, ticket), 'utf8'))).toEqual(foreign);
   });
 });
 

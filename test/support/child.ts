@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-/** A script of `test/infra/children/` in a process of its own. */
+/** A script in a process of its own. */
 export interface Child {
   process: ChildProcess;
   /** The first line it prints. */
@@ -11,10 +11,13 @@ export interface Child {
   ended: Promise<number | NodeJS.Signals | null>;
 }
 
-/** Starts `children/<name>.mjs`; its stderr is shown. */
-export function startChild(name: string, ...args: string[]): Child {
-  const script = fileURLToPath(new URL(`./children/${name}.mjs`, import.meta.url));
-  const child = spawn(process.execPath, [script, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
+/**
+ * Starts a script of Node; its stderr is shown.
+ * @param prefix command that starts the process, before node and its arguments
+ */
+export function startChild(script: URL, args: readonly string[], prefix: readonly string[] = []): Child {
+  const [command, ...rest] = [...prefix, process.execPath, fileURLToPath(script), ...args];
+  const child = spawn(command, rest, { stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = once(child, 'close').then(
     ([code, signal]) => (code as number | null) ?? (signal as NodeJS.Signals | null),
   );
@@ -24,7 +27,7 @@ export function startChild(name: string, ...args: string[]): Child {
       text += chunk.toString();
       if (text.includes('\n')) resolve(text.slice(0, text.indexOf('\n')));
     });
-    void ended.then((code) => reject(new Error(`${name} ended with ${code} and printed no line: '${text}'`)));
+    void ended.then((code) => reject(new Error(`${script.href} ended with ${code} and printed no line: '${text}'`)));
   });
   firstLine.catch(() => undefined); // only an error for those who wait for the line
   return { process: child, firstLine, ended };
