@@ -6,20 +6,32 @@ import { builtinModules } from 'node:module';
 
 /** room -> rooms it may import. A room may always import itself. */
 const mayImport = {
-  structures: [],
+  text: [],
   threads: [],
   locks: [],
   onnx: [],
-  latent: ['onnx'],
-  config: [],
+  structures: ['text'],
+  latent: ['onnx', 'text'],
+  config: ['text'],
   infra: ['locks'],
-  models: ['structures', 'threads', 'onnx'],
-  datasets: ['config', 'locks'],
-  activities: ['structures', 'models', 'latent', 'datasets', 'config', 'threads'],
+  models: ['structures', 'threads', 'onnx', 'text'],
+  datasets: ['config', 'locks', 'text'],
+  activities: ['structures', 'models', 'latent', 'datasets', 'config', 'threads', 'text'],
   workflows: ['config'], // and types of activities, see below
-  workers: ['activities', 'workflows', 'structures', 'models', 'latent', 'datasets', 'config', 'threads', 'infra'],
-  report: ['datasets', 'config'],
-  cli: ['workers', 'workflows', 'datasets', 'config', 'models', 'report', 'infra'],
+  workers: [
+    'activities',
+    'workflows',
+    'structures',
+    'models',
+    'latent',
+    'datasets',
+    'config',
+    'threads',
+    'infra',
+    'text',
+  ],
+  report: ['datasets', 'config', 'text'],
+  cli: ['workers', 'workflows', 'datasets', 'config', 'models', 'report', 'infra', 'text'],
 };
 const rooms = Object.keys(mayImport);
 

@@ -1,4 +1,5 @@
-import { canonicalJsonBytes, compareCodePoints, type Json } from './canonicalJson.js';
+import { canonicalJsonBytes, type Json } from './canonicalJson.js';
+import { compareCodePoints } from '../text/codePoints.js';
 import { sha256Hex } from './digest.js';
 import * as keys from './keys.js';
 import { ObjectNotFound, type ObjectStore, type StoreOptions } from './store/objectStore.js';

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
+import { compareCodePoints } from '../text/codePoints.js';
 import type { ByteSource } from './structure.js';
 
 /** A file on this machine; readers that need random access use the path instead of a copy. */
@@ -43,7 +44,7 @@ export async function* localSources(path: string): AsyncGenerator<FileSource> {
       `structures/sources: ${kind ? `the folder '${path}' holds no files` : `no file matches '${path}'`}; structure files are needed`,
     );
   }
-  for (const name of names.sort(byCodePoint)) yield fileSource(resolve(folder, name), name);
+  for (const name of names.sort(compareCodePoints)) yield fileSource(resolve(folder, name), name);
 }
 
 function fileSource(path: string, name: string): FileSource {
@@ -58,9 +59,4 @@ function splitGlob(path: string): { folder: string; pattern: string } {
   const at = Math.max(0, Math.min(first, parts.length - 1));
   const folder = parts.slice(0, at).join('/');
   return { folder: folder === '' ? (path.startsWith('/') ? '/' : '.') : folder, pattern: parts.slice(at).join('/') };
-}
-
-/** Not the order of UTF-16 units, in which U+10000 comes before U+FFFF, and of no locale: the same on every machine. */
-function byCodePoint(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }

@@ -1,7 +1,8 @@
 import { digestJson } from '../../datasets/digest.js';
 import { decodeStructures } from '../../datasets/tables/structures.js';
 import { mineSubstitutions, type Substitution } from '../../latent/diagnostics/substitutions.js';
-import { compareCodePoints, type AtomId } from '../../latent/base/atomId.js';
+import { type AtomId } from '../../latent/base/atomId.js';
+import { compareCodePoints } from '../../text/codePoints.js';
 import { hashUnit } from '../../latent/base/random.js';
 import { rankRows } from '../../latent/samples/rows.js';
 import type { PlanDocument, RunRef } from '../run/documents.js';

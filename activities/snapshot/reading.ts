@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { RunSpec } from '../../config/runSpec.js';
-import { compareCodePoints } from '../../datasets/canonicalJson.js';
+import { compareCodePoints } from '../../text/codePoints.js';
 import { digestJson } from '../../datasets/digest.js';
 import { readJson, writeJson } from '../../datasets/json.js';
 import * as keys from '../../datasets/keys.js';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { compareCodePoints } from '../../datasets/canonicalJson.js';
+import { compareCodePoints } from '../../text/codePoints.js';
 import { sha256Hex } from '../../datasets/digest.js';
 
 /** The light columns of a chunk: enough to merge, deduplicate and cut without the structures themselves. */

@@ -1,4 +1,5 @@
-import { canonicalJsonBytes, compareCodePoints } from '../../datasets/canonicalJson.js';
+import { canonicalJsonBytes } from '../../datasets/canonicalJson.js';
+import { compareCodePoints } from '../../text/codePoints.js';
 import { digestJson } from '../../datasets/digest.js';
 import { readJson, writeJson } from '../../datasets/json.js';
 import * as keys from '../../datasets/keys.js';

@@ -1,4 +1,4 @@
-import { compareCodePoints } from '../canonicalJson.js';
+import { compareCodePoints } from '../../text/codePoints.js';
 import { sha256Hex } from '../digest.js';
 import { checkRange } from './folder.js';
 import { ObjectNotFound, checkKey, type ObjectInfo, type ObjectStore, type StoreOptions } from './objectStore.js';

@@ -16,7 +16,7 @@ import {
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { withLock } from '../../locks/lock.js';
-import { compareCodePoints } from '../canonicalJson.js';
+import { compareCodePoints } from '../../text/codePoints.js';
 import {
   ObjectNotFound,
   StoreRefused,

@@ -10,7 +10,7 @@ import {
   S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3';
-import { compareCodePoints } from '../canonicalJson.js';
+import { compareCodePoints } from '../../text/codePoints.js';
 import { checkRange } from './folder.js';
 import {
   ObjectNotFound,

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { compareCodePoints } from '../../datasets/canonicalJson.js';
+import { compareCodePoints } from '../../text/codePoints.js';
 import { DryRunStore } from '../../datasets/store/dryRun.js';
 import { ObjectNotFound, type ObjectStore } from '../../datasets/store/objectStore.js';
 import { openStore } from '../../datasets/store/open.js';

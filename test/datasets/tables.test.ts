@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { parquetMetadata } from 'hyparquet';
 import { wasmMemory } from 'parquet-wasm';
 import { describe, expect, test } from 'vitest';
-import { compareCodePoints } from '../../datasets/canonicalJson.js';
+import { compareCodePoints } from '../../text/codePoints.js';
 import { sha256Hex } from '../../datasets/digest.js';
 import { decodeAnchorVectors, encodeAnchorVectors } from '../../datasets/tables/anchorVectors.js';
 import { anchorsTable } from '../../datasets/tables/anchors.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { compareCodePoints } from '../../../latent/base/atomId.js';
+import { compareCodePoints } from '../../../text/codePoints.js';
 import { selectRows, type RowCandidates } from '../../../latent/samples/rows.js';
 import { fixture } from './fixtures/readFixture.js';
 
