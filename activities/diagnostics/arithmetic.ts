@@ -1,7 +1,7 @@
 import type { AnalogiesRow } from '../../datasets/tables/analogies.js';
 import type { ArithmeticRow } from '../../datasets/tables/arithmetic.js';
-import type { SpaceSums } from '../../latent/diagnostics/evaluate.js';
-import type { Substitution } from '../../latent/diagnostics/substitutions.js';
+import type { SpaceSums } from '../../latent/arithmetic/evaluate.js';
+import type { Substitution } from '../../latent/arithmetic/substitutions.js';
 import { elementSymbol } from '../../structures/elements.js';
 import { modelItem, pairCount, pairItem, paramsOf, type Diagnostic, type DiagnosticTask } from './diagnostic.js';
 import { indexParameters, type DiagnosticIndex, type DiagnosticIndices } from './diagnosticIndex.js';

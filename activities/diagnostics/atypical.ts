@@ -5,7 +5,8 @@ import { atypicalTable, type AtypicalRow } from '../../datasets/tables/atypical.
 import type { StoredAtomVectors } from '../../datasets/tables/atomVectors.js';
 import { decodeCoordinates } from '../../datasets/tables/coordinates.js';
 import { decodeEmbeddings } from '../../datasets/tables/embeddings.js';
-import { columnScale, disagreement, type ColumnScale, type Opinion } from '../../latent/diagnostics/disagreement.js';
+import { disagreement, type Opinion } from '../../latent/diagnostics/disagreement.js';
+import { columnScale, type ColumnScale } from '../../latent/statistics/columnScale.js';
 import { matrix, takeRows } from '../../latent/base/matrix.js';
 import { percentile } from '../../latent/diagnostics/novelty.js';
 import { diagnosticParts, paramsOf, type Diagnostic, type DiagnosticItem, type DiagnosticTask } from './diagnostic.js';

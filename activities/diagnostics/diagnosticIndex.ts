@@ -1,6 +1,6 @@
 import { digestJson } from '../../datasets/digest.js';
 import { decodeStructures } from '../../datasets/tables/structures.js';
-import { mineSubstitutions, type Substitution } from '../../latent/diagnostics/substitutions.js';
+import { mineSubstitutions, type Substitution } from '../../latent/arithmetic/substitutions.js';
 import { type AtomId } from '../../latent/base/atomId.js';
 import { compareCodePoints } from '../../text/codePoints.js';
 import { hashUnit } from '../../latent/base/random.js';

@@ -5,7 +5,7 @@ import { decodeStructures, type StructureRow } from '../../datasets/tables/struc
 import type { SymmetryRow } from '../../datasets/tables/symmetry.js';
 import { hashUnit } from '../../latent/base/random.js';
 import { matrix, type Matrix } from '../../latent/base/matrix.js';
-import { orbitSpreads, SPREAD_LADDER } from '../../latent/base/orbits.js';
+import { orbitSpreads, SPREAD_LADDER } from '../../latent/diagnostics/orbitSpreads.js';
 import { measureInvariance } from '../../models/invariance.js';
 import { modelItem, paramsOf, type Diagnostic, type DiagnosticTask, type TableRows } from './diagnostic.js';
 import { indexParameters, type DiagnosticIndex, type DiagnosticIndices } from './diagnosticIndex.js';

@@ -1,3 +1,4 @@
+import { countUp } from '../base/integers.js';
 import type { AtomIds } from '../base/atomId.js';
 import {
   type AnchorCentres,
@@ -54,7 +55,7 @@ export async function direct(
   const projected = await applyDirectProjection(projection, x, n);
   const ids = options.ids ?? {
     materialIds: new Array<string>(n).fill(''),
-    atomIndices: Int32Array.from({ length: n }, (_, row) => row),
+    atomIndices: countUp(n),
   };
   const tolerance = compatible ? COMPATIBLE_TOLERANCE : TIE_TOLERANCE;
   let threshold = options.threshold ?? DIRECT_THRESHOLD;

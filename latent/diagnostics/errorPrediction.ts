@@ -1,4 +1,4 @@
-import { numberGroups } from '../statistics/clusterBootstrap.js';
+import { numberGroups } from '../base/groups.js';
 import { rankPrediction, type Estimate } from '../statistics/rankPrediction.js';
 
 /** Structures from which on a score is judged. */

@@ -1,5 +1,6 @@
 import { symmetricEigen } from '../linear/eigen.js';
 import { columnMeans, type Matrix, finiteFloat64 } from '../base/matrix.js';
+import { effectiveRank } from '../statistics/effectiveRank.js';
 import type { Moments } from '../statistics/moments.js';
 import { PairwiseDistances, squaredDistance } from '../neighbours/pairwise.js';
 
@@ -20,16 +21,6 @@ export interface SpaceDiagnostics {
 
 /** Mean cosine above which coordinates should be centred by the anchors' mean (METHOD.md 3). */
 export const ANISOTROPY_WARNING = 0.6;
-
-/** exp(-Σ p ln p) of values taken as shares p of their sum; negative ones (rounding) count as 0. */
-export function effectiveRank(eigenvalues: Float64Array): number {
-  const total = eigenvalues.reduce((sum, value) => sum + Math.max(value, 0), 0);
-  const entropy = eigenvalues.reduce(
-    (sum, value) => (value > 0 ? sum - (value / total) * Math.log(value / total) : sum),
-    0,
-  );
-  return Math.exp(entropy);
-}
 
 /** Diagnostics from moments alone, so exact for any number of rows. */
 export function spaceDiagnostics({ n, dim, mean, scatter, unitSum, normSum }: Moments): SpaceDiagnostics {

@@ -160,7 +160,7 @@ function squaredSingularValues(diagonal: Float64Array, above: Float64Array): Flo
     let least = 0; // that the sweep before came to: no value is larger
     for (let sweep = 0; last > first; sweep++) {
       if (sweep === MOST_SWEEPS)
-        throw new Error(`latent/singularValues: value ${last} of ${n} did not converge in ${MOST_SWEEPS} sweeps`);
+        throw new Error(`latent/linear: value ${last} of ${n} did not converge in ${MOST_SWEEPS} sweeps`);
       if (e[last - 1] <= negligible) {
         q[last--] += shift;
         least = Infinity;

@@ -1,4 +1,4 @@
-import { columnScale } from '../diagnostics/disagreement.js';
+import { columnScale } from '../statistics/columnScale.js';
 import { gramMatrix } from '../kernels/products.js';
 import { type Matrix } from '../base/matrix.js';
 import { PairwiseDistances } from '../neighbours/pairwise.js';

@@ -1,10 +1,17 @@
+import { countUp } from '../base/integers.js';
 import { symmetricEigen } from '../linear/eigen.js';
-import { gramMatrix, matrixProduct, subtractProduct } from '../kernels/products.js';
-import { centred, columnMeans, finiteFloat64, matrix, takeRows, type Matrix } from '../base/matrix.js';
-import { crossProduct } from '../neighbours/pairwise.js';
+import { gramMatrix, matrixProduct, subtractProduct, crossProduct } from '../kernels/products.js';
+import {
+  centred,
+  columnMeans,
+  finiteFloat64,
+  matrix,
+  takeRows,
+  squaredFrobenius,
+  type Matrix,
+} from '../base/matrix.js';
 import { seededRandom, shuffle } from '../base/random.js';
 import { svd } from '../linear/svd.js';
-import { squaredFrobenius } from './centredCloud.js';
 
 /** Rows that a map is fitted on and rows that it is judged by. */
 export interface ReconstructionSplit {
@@ -24,10 +31,7 @@ const CUTOFFS = Array.from({ length: 20 }, (_, at) => 10 ** (-9 + (9 * at) / 19)
 
 /** Two random halves of n rows. */
 export function reconstructionHalves(n: number, seed: number): ReconstructionSplit {
-  const rows = shuffle(
-    Int32Array.from({ length: n }, (_, at) => at),
-    seededRandom(seed),
-  );
+  const rows = shuffle(countUp(n), seededRandom(seed));
   return { train: rows.slice(0, Math.ceil(n / 2)), test: rows.slice(Math.ceil(n / 2)) };
 }
 

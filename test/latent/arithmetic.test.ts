@@ -8,9 +8,9 @@ import {
   predictablePairs,
   summariseScores,
   type SpaceSums,
-} from '../../latent/diagnostics/evaluate.js';
-import type { Scores } from '../../latent/diagnostics/predict.js';
-import { mineSubstitutions, type Prototyped, type Substitution } from '../../latent/diagnostics/substitutions.js';
+} from '../../latent/arithmetic/evaluate.js';
+import type { Scores } from '../../latent/arithmetic/predict.js';
+import { mineSubstitutions, type Prototyped, type Substitution } from '../../latent/arithmetic/substitutions.js';
 import { matrix } from '../../latent/base/matrix.js';
 import fixture from './fixtures/arithmetic.json' with { type: 'json' };
 

@@ -1,13 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { solvePositiveDefinite } from '../../latent/linear/cholesky.js';
-import { clusterMeans, numberGroups } from '../../latent/statistics/clusterBootstrap.js';
-import { columnScale, disagreement } from '../../latent/diagnostics/disagreement.js';
+import { clusterMeans } from '../../latent/statistics/clusterBootstrap.js';
+import { numberGroups } from '../../latent/base/groups.js';
+import { disagreement } from '../../latent/diagnostics/disagreement.js';
+import { columnScale } from '../../latent/statistics/columnScale.js';
 import { drift } from '../../latent/diagnostics/drift.js';
 import { elementBias } from '../../latent/diagnostics/elementBias.js';
 import { matrix, type Matrix } from '../../latent/base/matrix.js';
 import { novelty, percentile } from '../../latent/diagnostics/novelty.js';
-import { nearestDistances, orbitSpreads } from '../../latent/base/orbits.js';
+import { nearestDistances, orbitSpreads } from '../../latent/diagnostics/orbitSpreads.js';
 import { normalFrom, seededRandom } from '../../latent/base/random.js';
 import { groupShare } from '../../latent/diagnostics/spaceDiagnostics.js';
 import { ANCHOR_MAPS, applyMap, inverseProjection } from '../../latent/maps/anchorMaps.js';

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { numberGroups, resampleClusters } from '../../latent/statistics/clusterBootstrap.js';
+import { resampleClusters } from '../../latent/statistics/clusterBootstrap.js';
+import { numberGroups } from '../../latent/base/groups.js';
 import { compositionBaselines } from '../../latent/diagnostics/compositionBaselines.js';
 import { errorPrediction } from '../../latent/diagnostics/errorPrediction.js';
 import { normalFrom, seededRandom } from '../../latent/base/random.js';

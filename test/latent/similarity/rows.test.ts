@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { compareCodePoints } from '../../../text/codePoints.js';
-import { selectRows, type RowCandidates } from '../../../latent/samples/rows.js';
+import { compareAtoms } from '../../../latent/base/atomId.js';
+import { rankRows, type RankedRow, type RowCandidates } from '../../../latent/samples/rows.js';
 import { fixture } from './fixtures/readFixture.js';
 
 const candidates: RowCandidates[] = fixture.structures.map(([materialId, representatives]) => ({
@@ -9,13 +10,16 @@ const candidates: RowCandidates[] = fixture.structures.map(([materialId, represe
   representatives,
 }));
 
+const byAtom = (rows: RankedRow[]) =>
+  rows.sort(compareAtoms).map(({ materialId, atomIndex }) => [materialId, atomIndex]);
+
 describe('sampled rows', () => {
   test.each(fixture.samples)(
     'n = $n, seed $seed, draw $draw: the same in Python (fixtures/similarity.py)',
     (sample) => {
-      const { rows, rounds } = selectRows(candidates, sample.n, sample.seed, sample.draw);
-      expect(rows.map(({ materialId, atomIndex }) => [materialId, atomIndex])).toEqual(sample.rows);
-      expect(rounds).toBe(sample.rounds);
+      const rows = rankRows(candidates, sample.n, sample.seed, sample.draw);
+      expect(rows.at(-1)!.rank + 1).toBe(sample.rounds);
+      expect(byAtom(rows)).toEqual(sample.rows);
     },
   );
 
@@ -29,7 +33,7 @@ describe('sampled rows', () => {
             materialId,
             representatives: Array.from(representatives).reverse(),
           }));
-          expect(selectRows(turned, n, 1, 2)).toEqual(selectRows(candidates, n, 1, 2));
+          expect(rankRows(turned, n, 1, 2)).toEqual(rankRows(candidates, n, 1, 2));
         },
       ),
       { numRuns: 50 },
@@ -37,21 +41,21 @@ describe('sampled rows', () => {
   });
 
   test('take one orbit of every structure before a second of any', () => {
-    const { rows, rounds } = selectRows(candidates, candidates.length, 3, 0);
+    const rows = rankRows(candidates, candidates.length, 3, 0);
     expect(new Set(rows.map((row) => row.materialId)).size).toBe(candidates.length);
-    expect(rounds).toBe(1);
+    expect(rows.every(({ rank }) => rank === 0)).toBe(true);
   });
 
   test('of a grown database are nearly the same', () => {
     const grown = [...candidates, { materialId: 'mp-new', representatives: [0, 1, 2] }];
-    const before = new Set(selectRows(candidates, 50, 3, 0).rows.map((row) => JSON.stringify(row)));
-    const kept = selectRows(grown, 50, 3, 0).rows.filter((row) => before.has(JSON.stringify(row)));
+    const before = new Set(rankRows(candidates, 50, 3, 0).map((row) => JSON.stringify(row)));
+    const kept = rankRows(grown, 50, 3, 0).filter((row) => before.has(JSON.stringify(row)));
     expect(kept.length).toBeGreaterThanOrEqual(49);
   });
 
   test('of another draw take other orbits of the same structures', () => {
     const atoms = (draw: number) =>
-      new Map(selectRows(candidates, candidates.length, 3, draw).rows.map((row) => [row.materialId, row.atomIndex]));
+      new Map(rankRows(candidates, candidates.length, 3, draw).map((row) => [row.materialId, row.atomIndex]));
     const [first, second] = [atoms(0), atoms(1)];
     const choice = candidates.filter(({ representatives }) => representatives.length > 2);
     const moved = choice.filter(({ materialId }) => first.get(materialId) !== second.get(materialId));
@@ -59,7 +63,7 @@ describe('sampled rows', () => {
   });
 
   test('refuse a sample of nothing', () => {
-    expect(() => selectRows(candidates, 0, 1, 1)).toThrow(/sample of 0 rows/);
+    expect(() => rankRows(candidates, 0, 1, 1)).toThrow(/sample of 0 rows/);
   });
 });
 

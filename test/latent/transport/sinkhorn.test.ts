@@ -3,7 +3,7 @@ import { matrix } from '../../../latent/base/matrix.js';
 import { normalFrom, seededRandom } from '../../../latent/base/random.js';
 import { DenseCost, euclideanCost } from '../../../latent/transport/cost.js';
 import { exactTransport } from '../../../latent/transport/exact.js';
-import { median } from '../../../latent/statistics/median.js';
+import { medianCost } from '../../../latent/transport/medianCost.js';
 import { sinkhorn, sinkhornDivergence } from '../../../latent/transport/sinkhorn.js';
 import { clouds, fixture, variants } from './fixtures/readFixture.js';
 
@@ -177,7 +177,7 @@ test('the median of costs is exact for odd and even numbers of them', async () =
     const sorted = values.slice().sort();
     const count = n * m;
     const expected = (sorted[Math.floor((count - 1) / 2)] + sorted[Math.floor(count / 2)]) / 2;
-    expect(await median(new DenseCost(values, n, m))).toBe(expected);
+    expect(await medianCost(new DenseCost(values, n, m))).toBe(expected);
   }
-  expect(await median(new DenseCost(new Float64Array(6).fill(2.5), 2, 3))).toBe(2.5);
+  expect(await medianCost(new DenseCost(new Float64Array(6).fill(2.5), 2, 3))).toBe(2.5);
 });

@@ -1,4 +1,5 @@
-import { clusterMeans, numberGroups } from '../statistics/clusterBootstrap.js';
+import { clusterMeans } from '../statistics/clusterBootstrap.js';
+import { numberGroups } from '../base/groups.js';
 import { matrix, type Matrix } from '../base/matrix.js';
 import { normalFrom, seededRandom } from '../base/random.js';
 import type { Interval } from '../statistics/bootstrap.js';

@@ -1,3 +1,4 @@
+import { greatestCommonDivisor } from '../base/integers.js';
 import { hashUnit } from '../base/random.js';
 
 /** What mining needs of a structure. */
@@ -125,8 +126,4 @@ function anonymous(sites: readonly Site[]): string {
     .map((sizes) => sizes.sort((a, b) => a - b).join('+'))
     .sort()
     .join(' ');
-}
-
-function greatestCommonDivisor(a: number, b: number): number {
-  return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }

@@ -1,5 +1,6 @@
 import { nearestNeighbours } from '../neighbours/neighbours.js';
-import { finiteFloat64, type Matrix } from './matrix.js';
+import { rowsByLabel } from '../base/groups.js';
+import { finiteFloat64, type Matrix } from '../base/matrix.js';
 import { squaredDistance } from '../neighbours/pairwise.js';
 
 /** Thresholds at which distances of equivalent atoms are counted (METHOD.md 8). */
@@ -12,14 +13,8 @@ export const SPREAD_LADDER = [1e-12, 1e-10, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 
  * @param orbits [n] for each atom the first atom of its orbit
  */
 export function orbitSpreads(x: Matrix, orbits: ArrayLike<number>): Float64Array {
-  const members = new Map<number, number[]>();
-  for (let atom = 0; atom < x.rows; atom++) {
-    const known = members.get(orbits[atom]);
-    if (known) known.push(atom);
-    else members.set(orbits[atom], [atom]);
-  }
   const spreads: number[] = [];
-  for (const atoms of members.values()) {
+  for (const atoms of rowsByLabel(orbits).values()) {
     if (atoms.length < 2) continue;
     let largest = 0;
     for (let i = 1; i < atoms.length; i++)
