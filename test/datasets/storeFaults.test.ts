@@ -1,8 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
-import { createServer, request, type Server } from 'node:http';
-import { connect, type AddressInfo } from 'node:net';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,6 +10,7 @@ import { StoreRefused } from '../../datasets/store/objectStore.js';
 import { openStore } from '../../datasets/store/open.js';
 import { compiledEntry } from '../../threads/pool.js';
 import { startChild } from '../support/child.js';
+import { startFaultProxy, type Fault, type FaultProxy } from '../support/faultProxy.js';
 import { startS3Server, type S3Server } from '../support/s3Server.js';
 
 const compiled = (module: string) => compiledEntry(`../../datasets/store/${module}`, import.meta.url).href;
@@ -148,65 +148,16 @@ describe('a folder store', () => {
   });
 });
 
-/** What a proxy does with a request: pass it on, refuse it, pass it on and lose the answer, cut the answer off, or never answer. */
-type Fault = 'pass' | 'busy' | 'lose' | 'cut' | 'hang';
-
-async function startProxy(
-  target: string,
-  faultOf: (method: string) => Fault,
-): Promise<{ server: Server; url: string; seen: string[] }> {
-  const { hostname, port } = new URL(target);
-  const seen: string[] = [];
-  const server = createServer((incoming, outgoing) => {
-    const fault = faultOf(incoming.method ?? '');
-    seen.push(`${incoming.method} ${fault}`);
-    if (fault === 'hang') return;
-    if (fault === 'busy') {
-      incoming.resume();
-      incoming.on('end', () => {
-        outgoing.writeHead(503, { 'content-type': 'application/xml' });
-        outgoing.end('<Error><Code>InternalError</Code><Message>Please try again.</Message></Error>');
-      });
-      return;
-    }
-    const onward = request(
-      { hostname, port, method: incoming.method, path: incoming.url, headers: incoming.headers },
-      (answer) => {
-        if (fault === 'lose') {
-          answer.resume();
-          answer.on('end', () => incoming.socket.destroy());
-          return;
-        }
-        outgoing.writeHead(answer.statusCode ?? 500, answer.headers);
-        if (fault === 'cut') {
-          answer.once('data', (chunk: Buffer) => {
-            outgoing.write(chunk.subarray(0, 10));
-            setTimeout(() => incoming.socket.destroy(), 20);
-          });
-          return;
-        }
-        answer.pipe(outgoing);
-      },
-    );
-    onward.on('error', () => incoming.socket.destroy());
-    incoming.pipe(onward);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen };
-}
-
 describe('an S3 store behind a bad network', () => {
   let s3: S3Server;
-  let proxy: Awaited<ReturnType<typeof startProxy>>;
+  let proxy: FaultProxy;
   let faults: Fault[] = [];
   beforeAll(async () => {
     s3 = await startS3Server();
-    // The host header is signed, so the proxy passes it on as it came.
-    proxy = await startProxy(s3.endpoint, () => faults.shift() ?? 'pass');
+    proxy = await startFaultProxy(s3.endpoint, { faultOf: () => faults.shift() ?? 'pass' });
   });
   afterAll(async () => {
-    proxy.server.closeAllConnections();
-    proxy.server.close();
+    await proxy.close();
     await s3.stop();
   });
   const store = () => openStore(`${s3.url}/faults`, { ...s3, endpoint: proxy.url });
@@ -216,7 +167,7 @@ describe('an S3 store behind a bad network', () => {
     await store().put('a', text('bytes'));
     faults = ['busy', 'busy', 'busy'];
     expect(Buffer.from(await store().get('a')).toString()).toBe('bytes');
-    expect(proxy.seen.filter((line) => line.endsWith('busy'))).toHaveLength(6);
+    expect(proxy.seen.filter(({ fault }) => fault === 'busy')).toHaveLength(6);
   });
 
   test('gives up after maxAttempts', async () => {
