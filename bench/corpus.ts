@@ -1,20 +1,31 @@
-import { localSources } from '../structures/sources.js';
-import { elementSymbol } from '../structures/elements.js';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { readStructures } from '../structures/readers/read.js';
-import type { ReadItem } from '../structures/structure.js';
+import { localSources } from '../structures/sources.js';
+import { referencePython } from '../test/support/python.js';
 
-for (const path of process.argv.slice(2))
-  for await (const source of localSources(path))
-    for await (const item of readStructures(source)) console.log(told(item));
-
-function told(item: ReadItem): string {
-  if ('rejection' in item) {
-    const { source, materialId, code, message } = item.rejection;
-    return `${source} [${materialId}] ${code}: ${message}`;
+/**
+ * Reads every file below a folder and holds it against what pymatgen, ASE and gemmi read: `node dist/bench/corpus.js FOLDER`. Prints a
+ * row for each file that koine refuses though one of them reads it, or reads otherwise, then how many there are of each kind.
+ */
+const [folder = '.'] = process.argv.slice(2);
+const script = fileURLToPath(new URL('corpus.py', new URL(`../../bench/`, import.meta.url)));
+const python = spawn(referencePython(), [script, resolve(folder)], { stdio: ['pipe', 'inherit', 'inherit'] });
+const closed = once(python, 'close');
+for await (const source of localSources(folder)) {
+  const items: object[] = [];
+  const start = performance.now();
+  for await (const item of readStructures(source, { maxAtoms: 5000 })) {
+    if ('rejection' in item) items.push({ code: item.rejection.code, message: item.rejection.message });
+    else {
+      const { atomicNumbers, lattice, fractionalCoordinates } = item.structure;
+      items.push({ numbers: [...atomicNumbers], lattice: [...lattice], fractional: [...fractionalCoordinates] });
+    }
   }
-  const { source, materialId, atomicNumbers, lattice } = item.structure;
-  const counts = new Map<string, number>();
-  for (const z of atomicNumbers) counts.set(elementSymbol(z), (counts.get(elementSymbol(z)) ?? 0) + 1);
-  const composition = [...counts].map(([symbol, count]) => `${symbol}${count}`).join(' ');
-  return `${source} [${materialId}] ${composition} | ${Array.from(lattice, (x) => Number(x.toPrecision(5))).join(' ')}`;
+  const seconds = (performance.now() - start) / 1000;
+  python.stdin.write(`${JSON.stringify({ file: relative(resolve(folder), source.path), seconds, items })}\n`);
 }
+python.stdin.end();
+await closed;

@@ -1,6 +1,7 @@
 import { closestContact } from './closestContact.js';
 import { atomicNumberOf, elementSymbol, MAX_ATOMIC_NUMBER } from './elements.js';
 import { determinant3, inverse3 } from './matrix3.js';
+import { shortestBonds } from './shortestBonds.js';
 import type { ReadItem, Rejection, StructureRejectionCode } from './structure.js';
 
 /** A crystal as a file states it, before validation. One of `fractional` and `cartesian` is given. */
@@ -15,6 +16,8 @@ export interface RawStructure {
   fractional?: ArrayLike<number>;
   /** [3 n_atoms] positions in Å. */
   cartesian?: ArrayLike<number>;
+  /** Whether the sites may be alternatives of each other that the file does not mark, as in crystals from diffraction. @default false */
+  mayHaveAlternatives?: boolean;
 }
 
 /** What a structure may be at most. */
@@ -25,9 +28,6 @@ export interface StructureLimits {
 
 /** Default of {@link StructureLimits.maxAtoms}. */
 export const DEFAULT_MAX_ATOMS = 1000;
-
-/** Å; nearer atoms are a mistake: the shortest bond there is, in H2, measures 0.74 Å. */
-const MIN_DISTANCE = 0.4;
 
 /** Volume over |a| |b| |c| below which three vectors span no cell. The flattest of 28,961 real cells has 0.003. */
 const MIN_RELATIVE_VOLUME = 1e-6;
@@ -131,7 +131,8 @@ export function canonicalStructure(raw: RawStructure, limits: StructureLimits = 
     }
   }
 
-  const contact = closestContact(lattice, fractionalCoordinates, MIN_DISTANCE);
+  const bonds = shortestBonds(atomicNumbers, raw.mayHaveAlternatives ?? false);
+  const contact = closestContact(lattice, fractionalCoordinates, bonds);
   if (contact) {
     const name = (i: number) => `${elementSymbol(atomicNumbers[i])} (site ${i})`;
     const pair =
@@ -139,7 +140,7 @@ export function canonicalStructure(raw: RawStructure, limits: StructureLimits = 
     return rejection(
       raw,
       'atoms_too_close',
-      `${pair} are ${Number(contact.distance.toPrecision(3))} Å apart; at least ${MIN_DISTANCE} Å are needed`,
+      `${pair} are ${Number(contact.distance.toPrecision(3))} Å apart; at least ${Number(bonds.between(contact.i, contact.j).toPrecision(3))} Å are needed, or one set of alternative sites`,
     );
   }
   return {

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import { compareCodePoints } from '../text/codePoints.js';
+import { distinctStems, fileStem } from './readers/materialId.js';
 import type { ByteSource } from './structure.js';
 
 /** A file on this machine; readers that need random access use the path instead of a copy. */
@@ -29,7 +30,7 @@ export async function* localSources(path: string): AsyncGenerator<FileSource> {
     throw error;
   });
   if (kind?.isFile()) {
-    yield fileSource(resolve(path), basename(path));
+    yield fileSource(resolve(path), basename(path), fileStem(path));
     return;
   }
   if (!kind && !isDynamicPattern(path)) {
@@ -44,11 +45,13 @@ export async function* localSources(path: string): AsyncGenerator<FileSource> {
       `structures/sources: ${kind ? `the folder '${path}' holds no files` : `no file matches '${path}'`}; structure files are needed`,
     );
   }
-  for (const name of names.sort(compareCodePoints)) yield fileSource(resolve(folder, name), name);
+  const sorted = names.sort(compareCodePoints);
+  const stems = distinctStems(sorted);
+  for (const [i, name] of sorted.entries()) yield fileSource(resolve(folder, name), name, stems[i]);
 }
 
-function fileSource(path: string, name: string): FileSource {
-  return { name, path, open: () => createReadStream(path) };
+function fileSource(path: string, name: string, stem: string): FileSource {
+  return { name, path, stem, open: () => createReadStream(path) };
 }
 
 /** The folders before the first one with a wildcard, and the rest. */

@@ -56,5 +56,7 @@ export type ReadItem = { structure: Structure } | { rejection: Rejection };
 export interface ByteSource {
   /** Name shown in `source` and used to guess the format together with the content, e.g. `mp/mp-1.cif.gz`. */
   name: string;
+  /** What its structures are called that state no id; told by the name where it is not given. */
+  stem?: string;
   open(): AsyncIterable<Uint8Array>;
 }

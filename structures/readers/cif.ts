@@ -3,13 +3,13 @@ import { determinant3 } from '../matrix3.js';
 import { latticeFromParameters, latticeOfProteinDataBank, type CellParameters } from './cell.js';
 import { hasSites, measured, sitesOfBlock } from './cifSites.js';
 import { operationsOfBlock } from './cifSymmetry.js';
-import { isUnknown, parseCif, type CifBlock } from './cifSyntax.js';
+import { parseCif, type CifBlock } from './cifSyntax.js';
 import { parseFormula, requireComposition } from './composition.js';
 import { expandedSites } from './expansion.js';
 import { LineReader } from './lines.js';
 import { MAX_RECORD_LENGTH, Rejected, attempt, type Crystal, type FormatReader } from './record.js';
 
-/** CIF and mmCIF, block by block. Blocks without cell and sites (publication data) are passed over. */
+/** CIF and mmCIF, block by block. Blocks without sites (publication and powder data) are passed over. */
 export const readCif: FormatReader = async function* ({ bytes, limits }) {
   let isAnyStructure = false;
   for await (const text of blockTexts(bytes)) {
@@ -20,7 +20,7 @@ export const readCif: FormatReader = async function* ({ bytes, limits }) {
       isAnyStructure = true;
       continue;
     }
-    for (const each of blocks.filter(isStructure)) {
+    for (const each of blocks.filter(hasSites)) {
       yield { block: each.name, found: attempt(() => crystalOfBlock(each, limits)) };
       isAnyStructure = true;
     }
@@ -37,8 +37,8 @@ export const readCif: FormatReader = async function* ({ bytes, limits }) {
  * @throws Rejected when it cannot be read
  */
 export function parseCifCrystal(text: string, limits: StructureLimits): Crystal {
-  const block = parseCif(text).find(isStructure);
-  if (!block) throw new Rejected('unparsable', 'the CIF text has no cell (_cell_length_a)');
+  const block = parseCif(text).find(hasSites);
+  if (!block) throw new Rejected('unparsable', 'the CIF text has no sites (_atom_site_fract_x)');
   return crystalOfBlock(block, limits);
 }
 
@@ -65,11 +65,6 @@ async function* blockTexts(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<str
   yield block.join('\n');
 }
 
-/** A block with a cell or sites; one of them alone is a structure that lost the other. */
-function isStructure(block: CifBlock): boolean {
-  return !(block.column('_cell_length_a') ?? []).every(isUnknown) || hasSites(block);
-}
-
 const CELL = ['length_a', 'length_b', 'length_c', 'angle_alpha', 'angle_beta', 'angle_gamma'].map(
   (name) => `_cell_${name}`,
 );
@@ -93,5 +88,5 @@ function crystalOfBlock(block: CifBlock, limits: StructureLimits): Crystal {
     ? { species, cartesian: coordinates }
     : expandedSites(lattice, species, coordinates, operations, maxAtoms);
   if (formula && species.length > 0) requireComposition(atoms.species, formula, '_chemical_formula_sum');
-  return { lattice, ...atoms };
+  return { lattice, ...atoms, mayHaveAlternatives: true };
 }

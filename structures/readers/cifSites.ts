@@ -19,9 +19,11 @@ export interface CifSites {
 const FRACTIONAL = ['_atom_site_fract_x', '_atom_site_fract_y', '_atom_site_fract_z'];
 const CARTESIAN = ['_atom_site_cartn_x', '_atom_site_cartn_y', '_atom_site_cartn_z'];
 
-/** Whether a block has sites. */
+/** Whether a block has sites; powder data leave the table empty. */
 export function hasSites(block: CifBlock): boolean {
-  return block.has(FRACTIONAL[0]) || block.has(CARTESIAN[0]);
+  return [FRACTIONAL[0], CARTESIAN[0], '_atom_site_label', '_atom_site_type_symbol'].some(
+    (tag) => !(block.column(tag) ?? []).every(isUnknown),
+  );
 }
 
 /**
@@ -60,6 +62,11 @@ export function sitesOfBlock(block: CifBlock, formula: Formula | undefined): Cif
     const name = isUnknown(symbol) ? labels?.[site] : symbol;
     const told = `site ${site} (${labels?.[site] ?? symbol ?? '?'})`;
     const element = isUnknown(symbol) ? elementOfLabel(name ?? '', formula) : elementOfType(symbol!);
+    if (element === undefined && isMixture(name ?? ''))
+      throw new Rejected(
+        'partial_occupancy',
+        `${told} holds ${quote(name)}; one element is needed, or an ordered model of the crystal`,
+      );
     if (element === undefined)
       throw new Rejected('unknown_element', `${quote(name)} at ${told} is not an element; a chemical symbol is needed`);
     const occupancy = isUnknown(occupancies?.[site]) ? 1 : measured(occupancies![site], `occupancy of ${told}`);
@@ -86,6 +93,11 @@ export function sitesOfBlock(block: CifBlock, formula: Formula | undefined): Cif
 function elementOfType(symbol: string): number | undefined {
   const plain = symbol.trim().replace(/\([A-Za-z]+\)$|_\d*$/, '');
   return plain === 'T' ? undefined : elementOfSpecies(plain);
+}
+
+/** Elements with their shares, as Pauling File has them: `0.8Nb + 0.2Zr`. */
+function isMixture(symbol: string): boolean {
+  return /^\s*\d*\.\d+(\(\d+\))?\s*[A-Z][a-z]?\s*(\+|$)/.test(symbol);
 }
 
 /** A number with its uncertainty: `1.234(5)` is 1.234. */

@@ -91,7 +91,7 @@ const UNDERSCORE = 95;
  * @param text one or more data blocks; lines end with LF, CR LF or CR
  * @returns the blocks in order; text before the first `data_` is no part of them, but items of a file without any `data_` are a
  *   block without a name
- * @throws Rejected `unparsable` for an open quote or text field, a tag without a value, a loop whose rows are not full
+ * @throws Rejected `unparsable` for an open quote or text field, a value without a tag, a loop whose rows are not full
  */
 export function parseCif(text: string): CifBlock[] {
   const lines = text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text;
@@ -119,9 +119,9 @@ export function parseCif(text: string): CifBlock[] {
     } else if (kind === Kind.Tag) {
       const tag = scanner.value;
       kind = scanner.advance();
-      if (kind !== Kind.Value) throw new Rejected('unparsable', `the tag ${tag} has no value`);
-      block.addItem(tag, scanner.value);
-      kind = scanner.advance();
+      // A tag without a value says nothing; programs end files with one (`_eof`).
+      block.addItem(tag, kind === Kind.Value ? scanner.value : '?');
+      if (kind === Kind.Value) kind = scanner.advance();
     } else {
       if (kind === Kind.Value)
         throw new Rejected('unparsable', `the value ${quote(scanner.value)} has no tag before it`);
@@ -163,7 +163,8 @@ class Scanner {
     if (first === UNDERSCORE) return this.#token(Kind.Tag, plainTag(word));
     if (end - at >= 5 && word.charCodeAt(4) === UNDERSCORE && /^(data|loop|save|stop)_/i.test(word)) {
       const keyword = word.slice(0, 4).toLowerCase();
-      return this.#token(keyword === 'data' ? Kind.Data : keyword === 'loop' ? Kind.Loop : Kind.Other, word.slice(5));
+      if (keyword === 'data') return this.#token(Kind.Data, word.slice(5) + this.#restOfName());
+      return this.#token(keyword === 'loop' ? Kind.Loop : Kind.Other, word.slice(5));
     }
     if (/^global_$/i.test(word)) return this.#token(Kind.Other, '');
     return this.#token(Kind.Value, word);
@@ -172,6 +173,13 @@ class Scanner {
   #token(kind: Kind, value: string): Kind {
     this.value = value;
     return kind;
+  }
+
+  /** Some write blanks into the name of a block: words behind it on its line, up to a tag or keyword, belong to it. */
+  #restOfName(): string {
+    const [rest] = /^(?:[ \t]+(?!_|loop_|save_|#)\S+)*/i.exec(this.text.slice(this.#at, this.#at + 200))!;
+    this.#at += rest.length;
+    return rest.trimEnd();
   }
 
   #textField(at: number): Kind {

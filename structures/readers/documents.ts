@@ -20,6 +20,8 @@ const EARLIER_FIELDS = new Set([
   ...['structure_unrelaxed', 'calcs_reversed', 'ionic_steps'],
 ]);
 
+const LOOKED_INTO = new Set([...STRUCTURE_FIELDS, ...FINAL_FIELDS]);
+
 interface Place {
   /** Identifier that the document, or one around it, states. */
   id?: string;
@@ -82,7 +84,8 @@ export function recordsOfDocument(
       return records.length > before;
     });
     for (const [name, each] of Object.entries(value)) {
-      if (FINAL_FIELDS.includes(name) || (hasFinal && EARLIER_FIELDS.has(name))) continue;
+      // What was looked into above must not be looked into again: nested, that would double at every level.
+      if (LOOKED_INTO.has(name) || (hasFinal && EARLIER_FIELDS.has(name))) continue;
       const own = isDictionary && place.depth === 0 ? name : undefined;
       collect(
         name === 'calcs_reversed' && Array.isArray(each) ? each[0] : each,

@@ -167,21 +167,22 @@ function speciesOf(kinds: string[] | undefined, counts: number[], comment: strin
  * is another format that begins alike (CHGCAR, LOCPOT), or positions without atoms.
  */
 async function requireKnownRest(lines: Lines, total: number): Promise<void> {
-  const directly = (await lines.peek()) ?? '';
+  let directly = (await lines.peek()) ?? '';
   let line = await lines.peekFilled();
-  if (line === undefined) return;
-  if (/^\s*lattice velocities/i.test(line)) {
+  if (/^\s*lattice velocities/i.test(line!)) {
     for (let i = 0; i < 8; i++) await lines.next();
+    directly = (await lines.peek()) ?? '';
     line = await lines.peekFilled();
   }
+  if (line === undefined) return;
   const grid = words(line);
   if (grid.length === 3 && grid.every((word) => /^[1-9]\d*$/.test(word)))
     throw new Rejected(
       'unparsable',
       `a grid of ${grid.join(' x ')} points follows the positions: a density or potential of VASP; its CONTCAR holds the structure`,
     );
-  if (/^\s*[ckd]/i.test(line ?? '')) await lines.next();
-  else if (directly.trim() !== '' && line !== undefined)
+  if (/^\s*[ckd]/i.test(line)) await lines.next();
+  else if (directly.trim() !== '')
     throw new Rejected(
       'unparsable',
       `${quote(directly)} follows the ${total} positions; the numbers of atoms must count all`,
@@ -230,7 +231,9 @@ function words(line: string | undefined): string[] {
 }
 
 function row(line: string | undefined, what: string): number[] {
-  const values = words(line);
+  let values = words(line);
+  // Fortran leaves no blank before the sign of a number that fills its field: -0.63265286-0.11227753.
+  if (values.length < 3) values = words(line?.replace(/(?<=\d)-(?=\d)/g, ' -'));
   return [0, 1, 2].map((i) => parseNumber(values[i], `component ${i + 1} of ${what}`));
 }
 

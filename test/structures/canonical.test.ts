@@ -67,7 +67,7 @@ test.each<[string, Partial<RawStructure>, RegExp]>([
   [
     'atoms_too_close',
     { fractional: [0, 0, 0, 0.99, 0, 0] },
-    /Na \(site 0\) and Cl \(site 1\) are 0\.04 Å apart; at least 0\.4 Å/,
+    /Na \(site 0\) and Cl \(site 1\) are 0\.04 Å apart; at least 0\.804 Å/,
   ],
   ['atoms_too_close', { lattice: [0.3, 0, 0, 0, 4, 0, 0, 0, 4] }, /its own image are 0\.3 Å apart/],
 ])('%s: %o', (code, changes, message) => {
