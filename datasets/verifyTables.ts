@@ -8,7 +8,7 @@ import { decodeStructureVectors } from './tables/structureVectors.js';
 import { decodeStructures } from './tables/structures.js';
 import { decodeTransportBarycentric } from './tables/transportBarycentric.js';
 import { ALL_MODELS } from './keys.js';
-import type { CheckList } from './verify.js';
+import type { CheckList } from './checkList.js';
 
 interface Part {
   table: string;

@@ -7,7 +7,7 @@ import type { ComparedValue, CompareOptions } from '../../latent/similarity/meas
 import { prepareCloud, type CloudOptions, type CloudWork } from '../../latent/similarity/preparedCloud.js';
 import { RowSet } from '../../latent/samples/rowSet.js';
 import { elementStrata, type Stratum } from '../../latent/samples/strata.js';
-import type { Space } from '../pairs/samples.js';
+import type { Space } from '../../config/names.js';
 
 /** Rows of a draw, in the order of its sample. */
 export interface DrawnRows {

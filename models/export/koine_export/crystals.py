@@ -13,10 +13,20 @@ import numpy as np
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from .family import Facts
-
 #: Distances closer than this times the cutoff belong to one shell of neighbours.
 SHELL_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Cutoffs:
+    """How far a potential looks."""
+
+    #: Å, of edges.
+    edges: float
+    #: Edges of an atom at most, the nearest.
+    max_neighbours: int | None = None
+    #: Å, of edges that make angles.
+    angles: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,9 +103,9 @@ def read_atoms(path: Path) -> list[tuple[str, Atoms]]:
     return [(str(atoms.info.get("id", atoms.info.get("material_id", f"frame-{k}"))), atoms) for k, atoms in enumerate(frames)]
 
 
-def structure(id: str, atoms: Atoms, facts: Facts) -> Structure:
-    """A crystal with the graph that this potential takes."""
-    graph = neighbour_graph(atoms.positions, atoms.cell.array, facts.cutoff_angstrom, facts.max_neighbours, facts.angle_cutoff_angstrom)
+def structure(id: str, atoms: Atoms, cutoffs: Cutoffs) -> Structure:
+    """A crystal with the graph that a potential of these cutoffs takes."""
+    graph = neighbour_graph(atoms.positions, atoms.cell.array, cutoffs.edges, cutoffs.max_neighbours, cutoffs.angles)
     return Structure(id, atoms.numbers.astype(np.int64), np.array(atoms.positions), np.array(atoms.cell.array), graph)
 
 

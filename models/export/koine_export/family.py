@@ -44,11 +44,11 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
+from .crystals import Cutoffs, Structure
+
 if TYPE_CHECKING:
     import onnx
     import torch
-
-    from .crystals import Structure
 
 Precision = Literal["float32", "float64"]
 
@@ -165,6 +165,11 @@ class Facts:
     energy_quantity: Literal["total", "cohesive", "formation"] = "total"
     #: Largest error accepted when parity is checked, where the official graph can't be reproduced edge for edge; None = the usual gates.
     tolerance: float | None = None
+
+    @property
+    def cutoffs(self) -> Cutoffs:
+        """What a crystal's graph is made by."""
+        return Cutoffs(self.cutoff_angstrom, self.max_neighbours, self.angle_cutoff_angstrom)
 
 
 @dataclass(frozen=True)

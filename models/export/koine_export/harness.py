@@ -78,7 +78,7 @@ def accepted(atoms: Sequence[tuple[str, Any]], facts: Facts) -> tuple[list[Struc
     elements = set(facts.elements)
     taken, left_out = [], []
     for id, crystal in atoms:
-        candidate = structure(id, crystal, facts) if elements.issuperset(crystal.numbers.tolist()) else None
+        candidate = structure(id, crystal, facts.cutoffs) if elements.issuperset(crystal.numbers.tolist()) else None
         if candidate is None or (facts.isolated_atoms == "reject" and len(set(candidate.graph.centres)) < len(candidate.numbers)):
             left_out.append(id)
         else:
@@ -204,7 +204,7 @@ def _invariance(encoder: Encoder, structures: Sequence[Structure], original: Seq
             atoms = s.atoms
             atoms.set_cell(atoms.cell.array @ turn.T)
             atoms.positions = atoms.positions @ turn.T
-            turned.append(structure(s.id, atoms, facts))
+            turned.append(structure(s.id, atoms, facts.cutoffs))
         return deviation([result.embedding for result in encoder.embed(turned)], original).max
 
     return Invariance(rotation=change([_rotation(q) for q in quaternions]), inversion=change([-np.eye(3)] * len(structures)))

@@ -44,7 +44,7 @@ def crystals() -> dict[str, Atoms]:
 
 def structures_of(loaded: Exported, crystals: dict[str, Atoms], *ids: str) -> list[Structure]:
     """Some of the crystals with the graph that a potential takes."""
-    return [structure(id, crystals[id], loaded.facts) for id in ids]
+    return [structure(id, crystals[id], loaded.facts.cutoffs) for id in ids]
 
 
 def in_torch(loaded: Exported, structures: Sequence[Structure], double: bool = False) -> list[Native]:

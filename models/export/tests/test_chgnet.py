@@ -91,7 +91,7 @@ def test_rotation_changes_nothing(tmp_path, crystals):
     turned = crystals["salt"].copy()
     turned.set_cell(turned.cell.array @ turn.T)
     turned.positions = turned.positions @ turn.T
-    rotated = in_torch(model, [structure("turned", turned, model.facts)], double=True)
+    rotated = in_torch(model, [structure("turned", turned, model.facts.cutoffs)], double=True)
     assert largest_difference(rotated, in_torch(model, structures_of(model, crystals, "salt"), double=True)) < 1e-5
 
 
