@@ -45,15 +45,16 @@ export function closestContact(
   const reach = reciprocal.map((v) => most * Math.hypot(...v) + 1e-9) as Triple;
   const reduced = reducedCoordinates(lattice, fractional, reciprocal);
   const axis = reach.indexOf(Math.min(...reach));
-  const order = sortedAlong(reduced, axis);
+  // Of few atoms all pairs are looked at sooner than they are sorted.
+  const order = n > FEW_ATOMS ? sortedAlong(reduced, axis) : undefined;
   for (let first = 0; first < n; first++) {
-    const i = order[first];
-    const start = reduced[3 * i + axis];
-    for (let step = 1; step < n; step++) {
+    const i = order ? order[first] : first;
+    const last = order ? n : n - first;
+    for (let step = 1; step < last; step++) {
       const next = first + step;
-      const j = order[next < n ? next : next - n];
+      const j = order ? order[next < n ? next : next - n] : next;
       // An atom is met once from each side where the reach is half the cell and more.
-      if (reduced[3 * j + axis] + (next < n ? 0 : 1) - start > reach[axis]) break;
+      if (order && reduced[3 * j + axis] + (next < n ? 0 : 1) - reduced[3 * i + axis] > reach[axis]) break;
       const u = wrap(reduced[3 * j] - reduced[3 * i]);
       if (Math.abs(u) > reach[0]) continue;
       const v = wrap(reduced[3 * j + 1] - reduced[3 * i + 1]);
@@ -75,17 +76,20 @@ export function closestContact(
   return best;
 }
 
+const FEW_ATOMS = 24;
+
 /** [3 n] coordinates in the reduced basis, in [0, 1). */
 function reducedCoordinates(lattice: ArrayLike<number>, fractional: ArrayLike<number>, [a, b, c]: Basis): Float64Array {
   // Row k holds what a fractional step along k of the lattice is along each axis of the basis.
-  const steps = [0, 3, 6].map((row) => {
+  const steps = new Float64Array(9);
+  for (let row = 0; row < 9; row += 3) {
     const vector: Triple = [lattice[row], lattice[row + 1], lattice[row + 2]];
-    return [dot(vector, a), dot(vector, b), dot(vector, c)];
-  });
+    steps.set([dot(vector, a), dot(vector, b), dot(vector, c)], row);
+  }
   const reduced = new Float64Array(fractional.length);
   for (let i = 0; i < reduced.length; i += 3) {
     for (let k = 0; k < 3; k++) {
-      const x = fractional[i] * steps[0][k] + fractional[i + 1] * steps[1][k] + fractional[i + 2] * steps[2][k];
+      const x = fractional[i] * steps[k] + fractional[i + 1] * steps[3 + k] + fractional[i + 2] * steps[6 + k];
       reduced[i + k] = x - Math.floor(x);
     }
   }

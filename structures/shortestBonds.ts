@@ -32,13 +32,20 @@ const LEAST_SHARE_OF_REFINED = 0.6;
  * @param mayHaveAlternatives whether the format is one of crystals from diffraction
  */
 export function shortestBonds(atomicNumbers: Uint8Array, mayHaveAlternatives: boolean): ContactLimits {
-  const radii = Float64Array.from(atomicNumbers, (z) => (z === 1 ? 0 : (RADII[z] ?? 2)));
-  const strict = Uint8Array.from(atomicNumbers, (z) => (mayHaveAlternatives && NON_METALS.has(z) ? 1 : 0));
+  const n = atomicNumbers.length;
+  const radii = new Float64Array(n);
+  const strict = new Uint8Array(n);
   let largest = 0;
   let largestStrict = 0;
-  for (const [i, radius] of radii.entries()) {
-    largest = Math.max(largest, radius);
-    if (strict[i]) largestStrict = Math.max(largestStrict, radius);
+  for (let i = 0; i < n; i++) {
+    const z = atomicNumbers[i];
+    // Hydrogen has no radius here: its bonds are told by MIN_DISTANCE.
+    if (z === 1) continue;
+    radii[i] = RADII[z] ?? 2;
+    if (radii[i] > largest) largest = radii[i];
+    if (!mayHaveAlternatives || !NON_METALS.has(z)) continue;
+    strict[i] = 1;
+    if (radii[i] > largestStrict) largestStrict = radii[i];
   }
   return {
     most: Math.max(MIN_DISTANCE, 2 * LEAST_SHARE * largest, 2 * LEAST_SHARE_OF_REFINED * largestStrict),

@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs';
+import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
@@ -51,7 +51,28 @@ export async function* localSources(path: string): AsyncGenerator<FileSource> {
 }
 
 function fileSource(path: string, name: string, stem: string): FileSource {
-  return { name, path, stem, open: () => createReadStream(path) };
+  return { name, path, stem, open: () => fileBytes(path) };
+}
+
+/** Bytes of the first reading; most files of structures are shorter. */
+const FIRST_BYTES = 1 << 16;
+
+/**
+ * Bytes of a file. A stream opens, reads and closes by four turns through the thread pool, which take several times as long as
+ * parsing a POSCAR; a short file is read at once instead.
+ */
+export async function* fileBytes(path: string): AsyncGenerator<Uint8Array> {
+  const file = openSync(path, 'r');
+  let length: number;
+  const first = Buffer.allocUnsafe(FIRST_BYTES);
+  try {
+    length = readSync(file, first);
+  } finally {
+    closeSync(file);
+  }
+  yield first.subarray(0, length);
+  if (length === FIRST_BYTES)
+    yield* createReadStream(path, { start: length, highWaterMark: 1 << 18 }) as AsyncIterable<Uint8Array>;
 }
 
 /** The folders before the first one with a wildcard, and the rest. */

@@ -117,18 +117,18 @@ function writesWithoutZeros(values: readonly string[]): boolean {
 }
 
 /** Looks up columns of the site table; those of a second table, with U or occupancies, are joined by the label. */
-function siteColumns(block: CifBlock, axes: readonly string[]): (tag: string) => string[] | undefined {
-  const tables = block.loops.filter((loop) => loop.tags.includes(axes[0]));
+function siteColumns(block: CifBlock, axes: readonly string[]): (tag: string) => readonly string[] | undefined {
+  const tables = block.loopsOf(axes[0]);
   if (tables.length > 1)
     throw new Rejected(
       'contradictory',
       `there are ${tables.length} tables with ${axes[0]}; one list of sites is needed`,
     );
-  const sites = tables[0] as CifLoop | undefined;
+  const sites: CifLoop | undefined = tables[0];
   return (tag) => {
     if (!sites) return block.column(tag);
     if (sites.tags.includes(tag)) return columnOf(sites, tag);
-    const other = block.loops.find((loop) => loop.tags.includes(tag));
+    const [other] = block.loopsOf(tag);
     return other && joined(sites, other, tag);
   };
 }
@@ -154,7 +154,7 @@ function joined(sites: CifLoop, other: CifLoop, tag: string): string[] {
 }
 
 /** Alternatives of one place (SHELX parts, alternate locations, models) cannot all be atoms of one crystal. */
-function requireOneSet(column: (tag: string) => string[] | undefined): void {
+function requireOneSet(column: (tag: string) => readonly string[] | undefined): void {
   const assemblies = column('_atom_site_disorder_assembly');
   const groups = column('_atom_site_disorder_group');
   const first = new Map<string, string>();

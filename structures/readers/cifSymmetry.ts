@@ -49,6 +49,17 @@ const WITHOUT_GROUP =
 const MODULATED =
   /^_(space_group_(symop_)?(magn_)?ssg_|superspace_|space_group_superspace|cell_modulation|cell_subsystem|cell_wave_vector|atom_site_\w+_(fourier|legendre|special_func))/;
 
+const modulations = new Map<string, boolean>();
+
+function isModulation(tag: string): boolean {
+  let known = modulations.get(tag);
+  if (known === undefined) {
+    if (modulations.size > 20_000) modulations.clear();
+    modulations.set(tag, (known = MODULATED.test(tag)));
+  }
+  return known;
+}
+
 /**
  * Symmetry operations of a block: those it lists, else those of the space group it names, else none but the identity.
  *
@@ -63,7 +74,7 @@ const MODULATED =
 export function operationsOfBlock(block: CifBlock, lattice: ArrayLike<number>): readonly SymmetryOperation[] {
   const modulated = block
     .tags()
-    .find((tag) => MODULATED.test(tag) && block.column(tag)!.some((value) => !isUnknown(value) && value !== '0'));
+    .find((tag) => isModulation(tag) && block.column(tag)!.some((value) => !isUnknown(value) && value !== '0'));
   if (modulated !== undefined)
     throw new Rejected(
       'unparsable',
@@ -131,7 +142,14 @@ function listedOperations(block: CifBlock): readonly SymmetryOperation[] | undef
   const generators = texts ? undefined : listOf(block, GENERATORS);
   if (!texts && !generators) return undefined;
   const name = nameOf(block);
-  const key = JSON.stringify([texts, generators, name]);
+  const key = [
+    ...(texts ?? generators!),
+    texts ? 'all' : 'some',
+    name.hermannMauguin,
+    name.hall,
+    name.number,
+    name.code,
+  ].join('\n');
   const known = checked.get(key);
   if (known) return known;
 

@@ -8,7 +8,10 @@ export interface CifLoop {
 
 /** Whether a value says nothing: `.` (inapplicable), `?` (unknown), nothing at all; programs write them in quotes, too. */
 export function isUnknown(value: string | undefined): boolean {
-  return value === undefined || /^\s*[.?]?\s*$/.test(value);
+  if (value === undefined) return true;
+  // Most values begin with a letter or digit; they need no expression.
+  const first = value.charCodeAt(0);
+  return !(first >= DIGIT_ZERO) || first === QUESTION_MARK ? /^\s*[.?]?\s*$/.test(value) : false;
 }
 
 /**
@@ -17,12 +20,17 @@ export function isUnknown(value: string | undefined): boolean {
  */
 export class CifBlock {
   readonly #items = new Map<string, string[]>();
-  readonly loops: CifLoop[] = [];
+  readonly #loopsOf = new Map<string, CifLoop[]>();
+  readonly #loops: CifLoop[] = [];
 
   constructor(readonly name: string) {}
 
   get isEmpty(): boolean {
-    return this.#items.size === 0 && this.loops.length === 0;
+    return this.#items.size === 0 && this.#loops.length === 0;
+  }
+
+  get loops(): readonly CifLoop[] {
+    return this.#loops;
   }
 
   addItem(tag: string, value: string): void {
@@ -31,13 +39,27 @@ export class CifBlock {
     else this.#items.set(tag, [value]);
   }
 
+  addLoop(loop: CifLoop): void {
+    this.#loops.push(loop);
+    for (const tag of loop.tags) {
+      const loops = this.#loopsOf.get(tag);
+      if (loops) loops.push(loop);
+      else this.#loopsOf.set(tag, [loop]);
+    }
+  }
+
   /** All tags, of items and of loops. */
   tags(): string[] {
-    return [...this.#items.keys(), ...this.loops.flatMap((loop) => loop.tags)];
+    return [...this.#items.keys(), ...this.#loopsOf.keys()];
   }
 
   has(tag: string): boolean {
-    return this.#items.has(tag) || this.loops.some((loop) => loop.tags.includes(tag));
+    return this.#items.has(tag) || this.#loopsOf.has(tag);
+  }
+
+  /** The loops that have a tag. */
+  loopsOf(tag: string): readonly CifLoop[] {
+    return this.#loopsOf.get(tag) ?? [];
   }
 
   /**
@@ -46,26 +68,29 @@ export class CifBlock {
    * @throws Rejected `contradictory` when it is stated more than once with different values
    */
   item(tag: string): string | undefined {
-    const values = this.column(tag)?.filter((value) => !isUnknown(value)) ?? [];
-    const other = values.find((value) => value.trim() !== values[0].trim());
+    const values = this.column(tag)?.filter((value) => !isUnknown(value));
+    if (!values || values.length === 0) return undefined;
+    const other = values.find((value) => value !== values[0] && value.trim() !== values[0].trim());
     if (other !== undefined)
       throw new Rejected('contradictory', `${tag} is ${quote(values[0])} and ${quote(other)}; one value is needed`);
     return values[0];
   }
 
   /** All values of a tag in file order; undefined where it is missing. */
-  column(tag: string): string[] | undefined {
+  column(tag: string): readonly string[] | undefined {
     const values = this.#items.get(tag);
-    const looped = this.loops.filter((loop) => loop.tags.includes(tag));
-    if (!values && looped.length === 0) return undefined;
-    return [...(values ?? []), ...looped.flatMap((loop) => columnOf(loop, tag))];
+    const loops = this.#loopsOf.get(tag);
+    if (!loops) return values;
+    return [...(values ?? []), ...loops.flatMap((loop) => columnOf(loop, tag))];
   }
 }
 
 /** Values of a tag of a loop, row by row. */
 export function columnOf({ tags, values }: CifLoop, tag: string): string[] {
   const index = tags.indexOf(tag);
-  return Array.from({ length: values.length / tags.length }, (_, row) => values[row * tags.length + index]);
+  const column: string[] = [];
+  for (let at = index; at < values.length; at += tags.length) column.push(values[at]);
+  return column;
 }
 
 const enum Kind {
@@ -79,6 +104,8 @@ const enum Kind {
 }
 
 const NEWLINE = 10;
+const DIGIT_ZERO = 48;
+const QUESTION_MARK = 63;
 const HASH = 35;
 const DOUBLE_QUOTE = 34;
 const SINGLE_QUOTE = 39;
@@ -115,7 +142,7 @@ export function parseCif(text: string): CifBlock[] {
           `the loop of ${loop.tags[0] ?? 'no tag'} has ${loop.values.length} values; a multiple of its ${loop.tags.length} tags is needed`,
         );
       }
-      block.loops.push(loop);
+      block.addLoop(loop);
     } else if (kind === Kind.Tag) {
       const tag = scanner.value;
       kind = scanner.advance();
@@ -215,12 +242,20 @@ class Scanner {
   }
 }
 
+const plainTags = new Map<string, string>();
+
 /** The spelling of a tag that {@link CifBlock} promises. */
 function plainTag(tag: string): string {
-  return tag
+  const known = plainTags.get(tag);
+  if (known !== undefined) return known;
+  const plain = tag
     .toLowerCase()
     .replace(/[-._]+/g, '_')
     .replace(/(?<=.)_$/, '');
+  // There are some thousands of tags; the bound only guards against junk.
+  if (plainTags.size > 20_000) plainTags.clear();
+  plainTags.set(tag, plain);
+  return plain;
 }
 
 function isBlank(code: number): boolean {

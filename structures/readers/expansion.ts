@@ -1,3 +1,4 @@
+import { closestContact } from '../closestContact.js';
 import { inverse3 } from '../matrix3.js';
 import { Rejected } from './record.js';
 import type { SymmetryOperation } from './symmetry/operations.js';
@@ -27,7 +28,7 @@ export interface ExpandedSites {
  *
  * @param lattice [9] row-major lattice vectors in Å
  * @param species [n_sites]
- * @param sites [3 n_sites] fractional
+ * @param sites [3 n_sites] fractional, finite
  * @param operations the identity among them
  * @param maxAtoms where the expansion stops
  * @throws Rejected `too_large` past `maxAtoms`
@@ -39,6 +40,9 @@ export function expandedSites(
   operations: readonly SymmetryOperation[],
   maxAtoms: number,
 ): ExpandedSites {
+  // Where all atoms are listed, they are all there are unless two of them coincide.
+  if (operations.length === 1 && species.length <= maxAtoms && !mayCoincide(lattice, sites))
+    return { species: [...species], fractional: [...sites] };
   const atoms = new NearAtoms(lattice);
   const all: { element: number; position: number[]; drift: number[]; count: number }[] = [];
   for (let site = 0; site < species.length; site++) {
@@ -72,6 +76,23 @@ export function expandedSites(
     species: all.map(({ element }) => element),
     fractional: all.flatMap(({ position, drift, count }) => position.map((x, k) => x + drift[k] / count)),
   };
+}
+
+/** Fractional; {@link SAME_ATOM} is less where the lattice planes are 1.7 Å apart or more, and nearer planes hold no crystal. */
+const NEAR = 0.03;
+
+/** Whether any two sites may be one atom: a coarse look, since nearly always none are. */
+function mayCoincide(lattice: readonly number[], sites: readonly number[]): boolean {
+  if (sites.length > 300) return closestContact(lattice, sites, SAME_ATOM) !== undefined;
+  for (let i = 0; i < sites.length; i += 3)
+    for (let j = 0; j < i; j += 3)
+      if (
+        Math.abs(shortest(sites[i] - sites[j])) < NEAR &&
+        Math.abs(shortest(sites[i + 1] - sites[j + 1])) < NEAR &&
+        Math.abs(shortest(sites[i + 2] - sites[j + 2])) < NEAR
+      )
+        return true;
+  return false;
 }
 
 function shortest(step: number): number {
