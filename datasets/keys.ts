@@ -52,8 +52,6 @@ export const CATALOG = 'catalog.json';
 export const CARD = 'README.md';
 /** Machine-readable description of the dataset. */
 export const CROISSANT = 'croissant.json';
-/** The explorer page. */
-export const REPORT = 'report/index.html';
 /** Folder of all manifests. */
 export const MANIFESTS = 'manifests/';
 

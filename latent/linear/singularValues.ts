@@ -62,9 +62,16 @@ class ColumnMatrix {
     const { stride, n, leftWeights, rowWeights } = this;
     const row = first & ~1; // row first - 1 is done with: it may change too, and `left` is 0 there
     columnKernel.call.change(
-      ...[this.column(first + 1, row), 8 * stride, 8 * (stride - row)],
-      ...[this.leftBefore, this.fromRight, this.left].map((vector) => addressOf(vector, row)),
-      ...[addressOf(leftWeights, first + 1), addressOf(rowWeights, first + 1), addressOf(leftWeights, n), scale],
+      this.column(first + 1, row),
+      8 * stride,
+      8 * (stride - row),
+      addressOf(this.leftBefore, row),
+      addressOf(this.fromRight, row),
+      addressOf(this.left, row),
+      addressOf(leftWeights, first + 1),
+      addressOf(rowWeights, first + 1),
+      addressOf(leftWeights, n),
+      scale,
     );
   }
 
@@ -74,8 +81,12 @@ class ColumnMatrix {
     const row = first & ~1;
     fromRight.fill(0, row);
     columnKernel.call.sum(
-      ...[this.column(first, row), 8 * stride, 8 * (stride - row)],
-      ...[addressOf(rowWeights, first), addressOf(rowWeights, n), addressOf(fromRight, row)],
+      this.column(first, row),
+      8 * stride,
+      8 * (stride - row),
+      addressOf(rowWeights, first),
+      addressOf(rowWeights, n),
+      addressOf(fromRight, row),
     );
   }
 

@@ -51,8 +51,8 @@ export async function compareClouds(
     for (const kind of nulls.kinds) {
       const values = await permutedSimilarities(wanted, set.permutations(kind));
       wanted.forEach((one, at) => {
-        const of = compared.get(one)!;
-        of.nulls.push(calibrateValue(one, of.replicates, kind, values[at], nulls.alpha));
+        const found = compared.get(one)!;
+        found.nulls.push(calibrateValue(one, found.replicates, kind, values[at], nulls.alpha));
       });
     }
   }

@@ -52,7 +52,10 @@ export interface Measured {
   /** Influence of each row on the value [n], mean 0: asked for where there are replicates. */
   influence: () => Float64Array | Promise<Float64Array>;
   hubness: ComparedValue['hubness'];
-  /** Calibrated is a similarity, larger for the more alike: of a value, back, and the largest there is. The value itself and 1 by default. */
+  /**
+   * How a value is turned into the similarity that is calibrated (larger for the more alike) and back, and the largest similarity there
+   * is; by default the value is the similarity and 1 the largest.
+   */
   scale?: { similarity: (value: number) => number; value: (similarity: number) => number; most: number };
   /** The similarity that is observed, where its rounding must be that of the permuted ones. */
   similarity?: number;
