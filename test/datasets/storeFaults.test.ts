@@ -7,10 +7,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { StoreRefused } from '../../datasets/store/objectStore.js';
+import { StoreUnavailable } from '../../datasets/store/patience.js';
 import { openStore } from '../../datasets/store/open.js';
 import { compiledEntry } from '../../threads/pool.js';
 import { startChild } from '../support/child.js';
-import { startFaultProxy, type Fault, type FaultProxy } from '../support/faultProxy.js';
+import { startFaultProxy } from '../support/faultProxy.js';
 import { startS3Server, type S3Server } from '../support/s3Server.js';
 
 const compiled = (module: string) => compiledEntry(`../../datasets/store/${module}`, import.meta.url).href;
@@ -148,64 +149,6 @@ describe('a folder store', () => {
   });
 });
 
-describe('an S3 store behind a bad network', () => {
-  let s3: S3Server;
-  let proxy: FaultProxy;
-  let faults: Fault[] = [];
-  beforeAll(async () => {
-    s3 = await startS3Server();
-    proxy = await startFaultProxy(s3.endpoint, { faultOf: () => faults.shift() ?? 'pass' });
-  });
-  afterAll(async () => {
-    await proxy.close();
-    await s3.stop();
-  });
-  const store = () => openStore(`${s3.url}/faults`, { ...s3, endpoint: proxy.url });
-
-  test('rides out a burst of 503', async () => {
-    faults = ['busy', 'busy', 'busy'];
-    await store().put('a', text('bytes'));
-    faults = ['busy', 'busy', 'busy'];
-    expect(Buffer.from(await store().get('a')).toString()).toBe('bytes');
-    expect(proxy.seen.filter(({ fault }) => fault === 'busy')).toHaveLength(6);
-  });
-
-  test('gives up after maxAttempts', async () => {
-    faults = ['busy', 'busy', 'busy'];
-    await expect(openStore(`${s3.url}/x`, { ...s3, endpoint: proxy.url, maxAttempts: 2 }).get('a')).rejects.toThrow();
-    expect(faults).toHaveLength(1);
-    faults = [];
-  });
-
-  test('reads again when an answer breaks off', async () => {
-    await store().put('long', Buffer.alloc(500_000, 7));
-    faults = ['cut', 'cut'];
-    expect(await store().get('long')).toHaveLength(500_000);
-    expect(faults).toHaveLength(0);
-  });
-
-  test('knows its own conditional put when the answer was lost', async () => {
-    faults = ['lose'];
-    expect(await store().putIfAbsent('once', text('mine'))).toBe('written');
-    expect(await store().putIfAbsent('once', text('mine'))).toBe('exists');
-    const { etag } = (await store().getWithEtag('once')) ?? { etag: '' };
-    faults = ['lose'];
-    expect(await store().putIfMatch('once', text('next'), etag)).toBe('written');
-    expect(await store().putIfMatch('once', text('late'), etag)).toBe('conflict');
-  });
-
-  test('an abort ends a request that hangs', async () => {
-    faults = ['hang'];
-    const started = proxy.seen.length;
-    const stop = new AbortController();
-    const pending = store().put('hung', Buffer.alloc(1_000_000), { signal: stop.signal });
-    while (proxy.seen.length === started) await sleep(5);
-    stop.abort();
-    await expect(pending).rejects.toThrow(/abort/i);
-    expect(await store().head('hung')).toBeUndefined();
-  });
-});
-
 describe('an S3 store that cannot work says what is missing', () => {
   let s3: S3Server;
   beforeAll(async () => {
@@ -263,7 +206,35 @@ describe('an S3 store that cannot work says what is missing', () => {
     });
     const socket = connect(unused, '127.0.0.1');
     await new Promise((resolve) => socket.once('error', resolve));
-    const store = openStore(s3.url, { ...s3, endpoint: `http://127.0.0.1:${unused}`, maxAttempts: 1 });
-    await expect(store.get('a')).rejects.toThrow(/ECONNREFUSED/);
+    const endpoint = `http://127.0.0.1:${unused}`;
+    const store = openStore(s3.url, { ...s3, endpoint, patience: { firstAnswerMs: 500 } });
+    await expect(store.get('a')).rejects.toThrow(StoreUnavailable);
+    await expect(store.get('a')).rejects.toThrow(/ECONNREFUSED.*never answered: check the endpoint/);
+  });
+
+  test.each([
+    ['AWS_REGION', { AWS_REGION: 'eu-west-3', AWS_DEFAULT_REGION: 'eu-west-1' }, 'eu-west-3'],
+    ['AWS_DEFAULT_REGION', { AWS_DEFAULT_REGION: 'eu-west-1', AWS_PROFILE: 'north' }, 'eu-west-1'],
+    ['the profile', { AWS_PROFILE: 'north' }, 'eu-north-1'],
+    ['nothing', {}, 'us-east-1'],
+  ])('asks in the region that %s names', async (_, variables, region) => {
+    const proxy = await startFaultProxy(s3.endpoint);
+    const profile = join(folder, 'aws-config');
+    const { accessKeyId, secretAccessKey } = s3.credentials;
+    const lines = [`aws_access_key_id = ${accessKeyId}`, `aws_secret_access_key = ${secretAccessKey}`];
+    await writeFile(profile, ['[profile north]', 'region = eu-north-1', ...lines, ''].join('\n'));
+    const reach = { ...s3.env, AWS_ENDPOINT_URL: proxy.url, AWS_CONFIG_FILE: profile };
+    const env = Object.entries({ ...reach, AWS_REGION: '', ...variables }).filter(([, value]) => value !== '');
+    const run = child(
+      `
+        import { openStore } from ${JSON.stringify(compiled('open.js'))};
+        await openStore('${s3.url}').head('a').catch(() => {});
+        console.log('done');
+      `,
+      ['env', '-i', 'HOME=/nonexistent', ...env.map(([name, value]) => `${name}=${value}`)],
+    );
+    await run.ended;
+    await proxy.close();
+    expect(proxy.seen[0].headers.authorization).toMatch(new RegExp(`/${region}/s3/aws4_request`));
   });
 });

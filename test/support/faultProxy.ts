@@ -29,8 +29,8 @@ export interface SeenRequest {
 export interface FaultProxyOptions {
   /** Every answer comes this much later, milliseconds; requests do not wait for each other. Default 0. */
   latencyMs?: number;
-  /** Fault of a request, asked once for each in the order in which they arrive. Default: all pass. */
-  faultOf?: (request: SeenRequest) => Fault;
+  /** Fault of a request, asked once for each in the order in which they arrive; a promise holds the request up. Default: all pass. */
+  faultOf?: (request: SeenRequest) => Fault | Promise<Fault>;
   /** Bytes of an answer's body that come through before `cut` and `stall`. Default 10. */
   bytesBeforeFault?: number;
 }
@@ -41,6 +41,8 @@ export interface FaultProxy {
   url: string;
   /** Requests so far with what happened to them, oldest first. */
   seen: (SeenRequest & { fault: Fault })[];
+  /** Connections that clients have made so far. */
+  readonly connections: number;
   /** Ends it with all its connections. */
   close(): Promise<void>;
 }
@@ -63,6 +65,7 @@ export async function startFaultProxy(target: string, options: FaultProxyOptions
       if (fault === 'lose') onward.once('end', () => incoming.socket.resetAndDestroy());
       return;
     }
+    delete onward.headers.connection; // speaks of the connection behind the proxy
     outgoing.writeHead(onward.statusCode ?? 500, onward.headers);
     if (fault !== 'cut' && fault !== 'stall') {
       onward.pipe(outgoing);
@@ -76,9 +79,9 @@ export async function startFaultProxy(target: string, options: FaultProxyOptions
     if (fault === 'cut') onward.once('end', () => setTimeout(() => incoming.socket.resetAndDestroy(), 20));
   };
 
-  const server = createServer((incoming, outgoing) => {
+  const handle = async (incoming: IncomingMessage, outgoing: ServerResponse) => {
     const { method = '', url = '', headers } = incoming;
-    const fault = faultOf({ method, url, headers });
+    const fault = await faultOf({ method, url, headers });
     seen.push({ method, url, headers, fault });
     if (fault === 'hang') return;
     if (fault === 'reset') {
@@ -100,12 +103,20 @@ export async function startFaultProxy(target: string, options: FaultProxyOptions
     onward.on('error', () => incoming.socket.destroy());
     outgoing.on('close', () => outgoing.writableFinished || onward.destroy());
     incoming.pipe(onward);
+  };
+  const server = createServer((incoming, outgoing) => {
+    handle(incoming, outgoing).catch(() => incoming.socket.destroy());
   });
+  let connections = 0;
+  server.on('connection', () => connections++);
   server.keepAliveTimeout = 0; // an idle client keeps its connection, as with a server far away
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     seen,
+    get connections() {
+      return connections;
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
