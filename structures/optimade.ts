@@ -117,6 +117,7 @@ class Fatal extends Error {}
 interface OptimadeResponse {
   data: unknown[] | object;
   links?: { next?: string | { href?: string } | null } | null;
+  meta?: { more_data_available?: unknown } | null;
 }
 
 function responseOf(text: string): OptimadeResponse | undefined {
@@ -130,10 +131,17 @@ function responseOf(text: string): OptimadeResponse | undefined {
   }
 }
 
-/** `links.next` is a URL, relative or not, or an object with one; null or absent on the last page. */
+/**
+ * `links.next` is a URL, relative or not, or an object with one; null or absent on the last page. A server that says whether there is
+ * more must not be read short, nor past its end.
+ */
 function nextPage(body: OptimadeResponse, page: URL): URL | undefined {
   const next = body.links?.next;
   const href = typeof next === 'object' ? next?.href : next;
+  const isMore = body.meta?.more_data_available;
+  if (isMore === false) return undefined;
+  if (isMore === true && !href)
+    throw new Fatal(`says that more data is available and has no links.next; the address of the next page is needed`);
   return href ? new URL(href, page) : undefined;
 }
 

@@ -4,7 +4,7 @@ import { latticeFromParameters, latticeOfProteinDataBank, type CellParameters } 
 import { hasSites, measured, sitesOfBlock } from './cifSites.js';
 import { operationsOfBlock } from './cifSymmetry.js';
 import { parseCif, type CifBlock } from './cifSyntax.js';
-import { parseFormula, requireComposition } from './composition.js';
+import { parseFormula, parseMoieties, requireComposition, type Formula } from './composition.js';
 import { expandedSites } from './expansion.js';
 import { LineReader } from './lines.js';
 import { MAX_RECORD_LENGTH, Rejected, attempt, type Crystal, type FormatReader } from './record.js';
@@ -71,9 +71,8 @@ const CELL = ['length_a', 'length_b', 'length_c', 'angle_alpha', 'angle_beta', '
 
 function crystalOfBlock(block: CifBlock, limits: StructureLimits): Crystal {
   const cell = CELL.map((tag) => measured(block.item(tag), tag)) as CellParameters;
-  const formulaText = block.item('_chemical_formula_sum');
-  const formula = formulaText === undefined ? undefined : parseFormula(formulaText);
-  const { species, coordinates, isCartesian } = sitesOfBlock(block, formula);
+  const stated = formulaOf(block);
+  const { species, coordinates, isCartesian } = sitesOfBlock(block, stated?.formula);
   const lattice = isCartesian ? latticeOfProteinDataBank(cell) : latticeFromParameters(cell);
   // Without a volume there is no symmetry to ask for; validation says what is wrong with the cell.
   if (!(Math.abs(determinant3(lattice)) > 0)) return { lattice, species, fractional: coordinates };
@@ -87,6 +86,19 @@ function crystalOfBlock(block: CifBlock, limits: StructureLimits): Crystal {
   const atoms = isCartesian
     ? { species, cartesian: coordinates }
     : expandedSites(lattice, species, coordinates, operations, maxAtoms);
-  if (formula && species.length > 0) requireComposition(atoms.species, formula, '_chemical_formula_sum');
+  if (stated && species.length > 0) requireComposition(atoms.species, stated.formula, stated.tag);
   return { lattice, ...atoms, mayHaveAlternatives: true };
+}
+
+/** What the block says it is made of. */
+function formulaOf(block: CifBlock): { tag: string; formula: Formula } | undefined {
+  for (const [tag, parse] of [
+    ['_chemical_formula_sum', parseFormula],
+    ['_chemical_formula_moiety', parseMoieties],
+  ] as const) {
+    const text = block.item(tag);
+    const formula = text === undefined ? undefined : parse(text);
+    if (formula) return { tag, formula };
+  }
+  return undefined;
 }

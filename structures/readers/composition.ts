@@ -35,6 +35,25 @@ export function parseFormula(text: string): Formula | undefined {
 }
 
 /**
+ * Reads a formula by moieties, `C12 H22 O11, 2(H2 O)`, `Ni2+, 2(C5 H7 O2 1-)`.
+ *
+ * @returns undefined when a part is no formula
+ */
+export function parseMoieties(text: string): Formula | undefined {
+  const sum = new Map<number, { amount: number; step: number }>();
+  for (const part of text.split(',')) {
+    const [, times, inner, whole] = /^\s*(?:(\d+\.?\d*)?\s*\(([^()]+)\)|([^()]+?))\s*$/.exec(part) ?? [];
+    const formula = parseFormula((inner ?? whole ?? '').replace(/\d*[+-]\s*$/, ''));
+    if (!formula) return undefined;
+    for (const [element, { amount, step }] of formula) {
+      const before = sum.get(element) ?? { amount: 0, step: 0 };
+      sum.set(element, { amount: before.amount + amount * Number(times ?? 1), step: before.step + step });
+    }
+  }
+  return sum;
+}
+
+/**
  * Holds the atoms of a cell against a formula of the same crystal; the number of formula units does not matter, for files often
  * misstate it.
  *

@@ -1,7 +1,7 @@
 import type { StructureLimits } from '../canonical.js';
 import { elementOfSpecies } from '../elements.js';
 import { parseCifCrystal } from './cif.js';
-import { requireComposition } from './composition.js';
+import { requireComposition, type Formula } from './composition.js';
 import { crystalReaderOf, isObject, type JsonObject } from './documentCrystals.js';
 import { parseJson } from './jsonText.js';
 import { statedId } from './materialId.js';
@@ -130,19 +130,28 @@ function textReaderOf(document: JsonObject, limits: StructureLimits): (() => Cry
   return text === undefined ? undefined : () => crystalOfText(text, limits);
 }
 
-/** The document's composition, as entries of pymatgen have it, must be that of its structure. */
+/** What a document says beside its structure, as entries of pymatgen and of the Materials Project do, must be true of it. */
 function heldAgainst(document: JsonObject, found: Crystal | Rejected): Crystal | Rejected {
-  if (found instanceof Rejected || !isObject(document.composition)) return found;
-  const formula = new Map<number, { amount: number; step: number }>();
-  for (const [species, amount] of Object.entries(document.composition)) {
-    const element = elementOfSpecies(species);
-    if (element === undefined || typeof amount !== 'number') return found;
-    formula.set(element, { amount: (formula.get(element)?.amount ?? 0) + amount, step: 0 });
-  }
+  if (found instanceof Rejected) return found;
+  const { composition, nsites } = document;
   return attempt(() => {
-    requireComposition(Array.from(found.species) as number[], formula, 'its composition');
+    if (typeof nsites === 'number' && nsites !== found.species.length)
+      throw new Rejected('contradictory', `nsites is ${nsites}, but the structure has ${found.species.length} sites`);
+    const formula = isObject(composition) ? formulaOfAmounts(composition) : undefined;
+    if (formula) requireComposition(Array.from(found.species) as number[], formula, 'its composition');
     return found;
   });
+}
+
+/** A composition as a dictionary of amounts; undefined where it is of another kind. */
+function formulaOfAmounts(amounts: JsonObject): Formula | undefined {
+  const formula = new Map<number, { amount: number; step: number }>();
+  for (const [species, amount] of Object.entries(amounts)) {
+    const element = elementOfSpecies(species);
+    if (element === undefined || typeof amount !== 'number') return undefined;
+    formula.set(element, { amount: (formula.get(element)?.amount ?? 0) + amount, step: 0 });
+  }
+  return formula.size > 0 ? formula : undefined;
 }
 
 /**

@@ -1,5 +1,7 @@
 import { DEFAULT_MAX_ATOMS } from '../canonical.js';
 import { elementOfSpecies } from '../elements.js';
+import { isObject } from './documentCrystals.js';
+import { parseJson } from './jsonText.js';
 import { LineReader } from './lines.js';
 import { statedId } from './materialId.js';
 import { Rejected, parseNumber, quote, type Crystal, type FormatReader, type FoundRecord } from './record.js';
@@ -7,6 +9,9 @@ import { latticeOf, parseComment, requirePeriodicFlags } from './xyzComment.js';
 
 /** Characters; lattice, properties and a frame's scalars take far less. */
 const MAX_COMMENT = 2 ** 20;
+
+/** Sites may be this far from full occupancy: it is written with three digits. */
+const OCCUPANCY_TOLERANCE = 1e-3;
 
 const ATOM_COUNT = /^\s*\d+\s*$/;
 
@@ -76,6 +81,11 @@ async function readFrame(
         'unknown_element',
         `${quote(label)} at site ${atom} is not an element; a chemical symbol is needed`,
       );
+    if (columns.occupancy !== undefined && Math.abs(Number(values[columns.occupancy]) - 1) > OCCUPANCY_TOLERANCE)
+      throw new Rejected(
+        'partial_occupancy',
+        `site ${atom} has occupancy ${quote(values[columns.occupancy])}; 1 is needed`,
+      );
     species.push(element ?? 0);
     for (let k = 0; k < 3; k++)
       cartesian.push(parseNumber(values[columns.position + k], `coordinate ${'xyz'[k]} of site ${atom}`));
@@ -87,7 +97,22 @@ async function readFrame(
   requirePeriodicFlags(fields.pbc);
   if (lattice === undefined)
     throw new Rejected('singular_cell', 'the frame has no Lattice; three lattice vectors are needed');
+  requireOrdered(fields.occupancy);
   return { lattice: latticeOf(lattice), species, cartesian };
+}
+
+/** ASE keeps the occupancies of a CIF it has read as `occupancy="_JSON {"0": {"Al": 0.5, "Si": 0.5}}"`. */
+function requireOrdered(occupancy: string | undefined): void {
+  if (!occupancy?.startsWith('_JSON ')) return;
+  const sites = parseJson(occupancy.slice('_JSON '.length));
+  for (const [site, content] of Object.entries(isObject(sites) ? sites : {})) {
+    const amounts = Object.values(isObject(content) ? content : {});
+    if (amounts.length !== 1 || Math.abs(Number(amounts[0]) - 1) > OCCUPANCY_TOLERANCE)
+      throw new Rejected(
+        'partial_occupancy',
+        `kind ${site} holds ${quote(JSON.stringify(content))}; one element is needed`,
+      );
+  }
 }
 
 /** A frame with more atom lines than its count must not pass as a smaller structure. */
@@ -121,6 +146,7 @@ interface Columns {
   species: number;
   speciesIsNumber: boolean;
   position: number;
+  occupancy: number | undefined;
   width: number;
 }
 
@@ -144,5 +170,6 @@ function parseProperties(properties = 'species:S:1:pos:R:3'): Columns {
   if (!species || !position || position.count !== 3) {
     throw new Rejected('unparsable', `Properties ${quote(properties)} has no species and pos:R:3; both are needed`);
   }
-  return { species: species.at, speciesIsNumber: species.kind === 'I', position: position.at, width };
+  const occupancy = (offsets.get('occupancy') ?? offsets.get('occupancies'))?.at;
+  return { species: species.at, speciesIsNumber: species.kind === 'I', position: position.at, occupancy, width };
 }

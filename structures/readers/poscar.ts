@@ -5,7 +5,7 @@ import { LineReader } from './lines.js';
 import { Rejected, attempt, parseNumber, quote, type Crystal, type FormatReader } from './record.js';
 
 /** Line before each frame of an XDATCAR. */
-const FRAME = /^\s*direct\s+configuration\s*=/i;
+const FRAME = /^\s*(direct\s+configuration|konfig)\s*=/i;
 
 /** POSCAR and CONTCAR of VASP 4, 5 and 6 (https://www.vasp.at/wiki/POSCAR), and XDATCAR: the same with a line before each frame. */
 export const readPoscar: FormatReader = async function* ({ bytes, limits }) {
@@ -114,12 +114,7 @@ async function readPositions(lines: Lines, header: Header): Promise<Crystal> {
   if (isSelective) await lines.next();
   // VASP looks at the first letter only: c or k is Cartesian, anything else direct.
   const mode = (await lines.next()) ?? '';
-  if (
-    words(mode).length >= 3 &&
-    words(mode)
-      .slice(0, 3)
-      .every((word) => !Number.isNaN(Number(word)))
-  )
+  if (!/^\s*[A-Za-z]/.test(mode))
     throw new Rejected('unparsable', `${quote(mode)} stands where a line Direct or Cartesian is needed`);
   const isCartesian = /^\s*[ck]/i.test(mode);
 
@@ -169,7 +164,7 @@ function speciesOf(kinds: string[] | undefined, counts: number[], comment: strin
 async function requireKnownRest(lines: Lines, total: number): Promise<void> {
   let directly = (await lines.peek()) ?? '';
   let line = await lines.peekFilled();
-  if (/^\s*lattice velocities/i.test(line!)) {
+  if (/^\s*lattice velocities/i.test(line ?? '')) {
     for (let i = 0; i < 8; i++) await lines.next();
     directly = (await lines.peek()) ?? '';
     line = await lines.peekFilled();
@@ -193,7 +188,13 @@ async function requireKnownRest(lines: Lines, total: number): Promise<void> {
     if (atom === 0 && velocity === undefined) return;
     row(velocity, `velocity ${atom}, or what else follows the positions,`);
   }
-  while ((line = await lines.peekFilled()) !== undefined) {
+  line = await lines.peekFilled();
+  if (line !== undefined && words(line).length !== 1)
+    throw new Rejected(
+      'unparsable',
+      `${quote(line)} follows the velocities; the state of a thermostat begins with one number`,
+    );
+  for (; line !== undefined; line = await lines.peekFilled()) {
     for (const word of words(await lines.next())) parseNumber(word, 'what follows the velocities');
   }
 }

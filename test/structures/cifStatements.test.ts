@@ -165,6 +165,12 @@ describe('a file is held against itself', () => {
     ['half an atom', { symmetry: "_chemical_formula_sum 'Ti0.5 N'" }, /^contradictory/],
     ['a formula of many units', { symmetry: "_chemical_formula_sum 'Ti4 N4'\n_cell_formula_units_Z 7" }, /^2 NTi$/],
     ['a formula with a charge', { symmetry: "_chemical_formula_sum 'N Ti 2+'" }, /^2 NTi$/],
+    [
+      'moieties',
+      { symmetry: "_chemical_formula_moiety 'Ti, 2(H2 O), N 3-'" },
+      /^incomplete: .*_chemical_formula_moiety is H4 N O2 Ti/,
+    ],
+    ['moieties that agree', { symmetry: "_chemical_formula_moiety 'Ti 3+, N 3-'" }, /^2 NTi$/],
     ['a formula that is none', { symmetry: "_chemical_formula_sum 'Ti (N)2'" }, /^2 NTi$/],
     [
       'more than 192 operations',

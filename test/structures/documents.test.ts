@@ -68,6 +68,11 @@ test.each<[string, unknown, RegExp]>([
     { entry_id: 'e', composition: { Na: 1, Cl: 2 }, structure: salt },
     /^e contradictory: the cell holds Cl Na, but its composition is Cl2 Na/,
   ],
+  [
+    'another number of sites than its document says',
+    { id: 'e', nsites: 3, structure: salt },
+    /^e contradictory: nsites is 3/,
+  ],
   ['implicit atoms', optimade('o', { structure_features: ['implicit_atoms'] }), /^o incomplete: .*'implicit_atoms'/],
   ['attached atoms', optimade('o', { structure_features: ['site_attachments'] }), /^o incomplete/],
   [

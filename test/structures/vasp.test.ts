@@ -43,6 +43,16 @@ test.each<[string, string, RegExp]>([
   ['a negative factor among three', poscar.replace('1.0\n', '1 1 -1\n'), /^unparsable: the scaling factor/],
   ['no mode line', poscar.replace('Direct\n', ''), /^unparsable: '0 0 0' stands where a line Direct or Cartesian/],
   ['a vacancy', poscar.replace('Cl', 'Va'), /^unknown_element: 'Va' at site 1/],
+  [
+    'a trajectory with blank lines between its frames',
+    `${header}\n0 0 0\n0.5 0.5 0.5\n\n0.1 0 0\n0.5 0.5 0.5\n`,
+    /^unparsable: '' stands where a line Direct or Cartesian/,
+  ],
+  [
+    'positions behind velocities',
+    `${poscar}\n0 0 0\n0 0 0\n\n0.1 0 0\n0.5 0.5 0.5\n`,
+    /^unparsable: '0.1 0 0' follows the velocities/,
+  ],
   ['a pseudo-hydrogen', poscar.replace('Cl', 'H.5'), /^unknown_element: 'H.5'/],
   ['more atoms than are accepted', poscar.replace('1 1\n', '600 600\n'), /^too_large: 1200 atoms/],
 ])('%s is refused', async (_, text, message) => {
@@ -54,6 +64,10 @@ test.each<[string, string, RegExp]>([
 test.each<[string, string]>([
   ['one header', header + frame(1, 0) + frame(2, 0.1) + frame(3, 0.2)],
   ['a header a frame', [0, 0.1, 0.2].map((x, i) => header + frame(i + 1, x)).join('')],
+  [
+    'the older name of a frame',
+    header + [0, 0.1, 0.2].map((x, i) => frame(i + 1, x).replace('Direct configuration', 'Konfig')).join(''),
+  ],
   ['blank lines between', `${header}${frame(1, 0)}\n${frame(2, 0.1)}\n\n${frame(3, 0.2)}\n`],
 ])('every frame of an XDATCAR with %s is read', async (_, text) =>
   expect(await outcome(text, 'run/XDATCAR')).toEqual([

@@ -26,6 +26,8 @@ describe('a frame', () => {
   const named = (comment: string, atoms = 'Na 0 0 0\nCl 2.8 2.8 2.8') =>
     `2\n${comment} Properties=species:S:1:pos:R:3\n${atoms}\n`;
 
+  const occupancy = (json: string) => `occupancy="_JSON ${json.replaceAll('"', '\\"')}"`;
+
   test.each<[string, string, string | RegExp]>([
     [
       'a matrix has the vectors in its columns',
@@ -39,6 +41,21 @@ describe('a frame', () => {
     ],
     ['three numbers are edges', named('Lattice="5 6 7"'), '5 0 0 0 6 0 0 0 7'],
     ['a cell under another name', named('cell="5 0 0 0 6 0 0 0 7"'), '5 0 0 0 6 0 0 0 7'],
+    [
+      'occupancies as ASE keeps them',
+      named(`Lattice="5 6 7" ${occupancy('{"0": {"Na": 0.5, "K": 0.5}}')}`),
+      /^partial_occupancy: kind 0/,
+    ],
+    [
+      'full occupancies as ASE keeps them',
+      named(`Lattice="5 6 7" ${occupancy('{"0": {"Na": 1.0}}')}`),
+      '5 0 0 0 6 0 0 0 7',
+    ],
+    [
+      'a column of occupancies',
+      '1\nLattice="5 6 7" Properties=species:S:1:pos:R:3:occupancy:R:1\nNa 0 0 0 0.4\n',
+      /^partial_occupancy: site 0/,
+    ],
     ['species as numbers', named('Lattice="5 6 7"', '11 0 0 0\n17 2 2 2'), '5 0 0 0 6 0 0 0 7'],
     ['pbc in words', named('Lattice="5 6 7" pbc=[True, True, True]'), '5 0 0 0 6 0 0 0 7'],
     ['one pbc for all', named('Lattice="5 6 7" pbc=F'), /^unparsable: pbc is 'F'/],
