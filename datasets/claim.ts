@@ -1,4 +1,5 @@
 import { canonicalJson, canonicalJsonBytes } from './canonicalJson.js';
+import { parseJson } from './json.js';
 import * as keys from './keys.js';
 import type { ObjectStore, StoreOptions } from './store/objectStore.js';
 
@@ -40,6 +41,7 @@ export class ModelConflict extends Error {
  * @param options.replace take over from another identity; the old parts lose their `_SUCCESS` marks now and are removed when
  * the new ones are published (`commitRun`)
  * @returns 'claimed' first, 'held' where it was so already, 'replaced' where another identity was
+ * @throws {StoreRefused} where what is there is damaged
  * @throws {ModelConflict} where another identity holds it and `replace` is not set
  */
 export async function claimModel(
@@ -55,9 +57,11 @@ export async function claimModel(
     if ((await store.putIfAbsent(key, bytes, options)) === 'written') return 'claimed';
     const present = await store.getWithEtag(key, options);
     if (!present) continue; // removed between the two requests
-    const text = Buffer.from(present.bytes).toString('utf8');
-    if (text === canonicalJson(identity)) return 'held';
-    if (!options.replace) throw new ModelConflict(model, snapshot, JSON.parse(text) as ModelIdentity, identity);
+    if (Buffer.compare(present.bytes, bytes) === 0) return 'held';
+    if (!options.replace) {
+      const remedy = `delete it and run again where the embeddings of '${model}' are this network's, else run with --replace`;
+      throw new ModelConflict(model, snapshot, parseJson(store, key, present.bytes, remedy) as ModelIdentity, identity);
+    }
     // Marks go first: after a crash in between, the leaf is unmarked and the old identity still holds it, which is safe.
     await unmark(store, snapshot, model, options);
     if ((await store.putIfMatch(key, bytes, present.etag, options)) === 'written') return 'replaced';

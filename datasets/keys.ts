@@ -61,6 +61,8 @@ export const manifest = (digest: string) => `${MANIFESTS}${digest}.json`;
 export const runRecord = (runId: string) => `runs/${segment(runId)}.json`;
 /** Who owns (snapshot, model): one truth in an output root. */
 export const claim = (snapshot: string, model: string) => `claims/${shortId(snapshot)}/${segment(model)}.json`;
+/** An object that is written and removed to see what the store does. */
+export const probe = (id: string) => `probes/${segment(id)}`;
 /** What a stage made of an input. @param key digest of everything that decides the result */
 export const receipt = (stage: string, key: string) => `receipts/${segment(stage)}/${key}.json`;
 /**

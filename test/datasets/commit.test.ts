@@ -18,7 +18,7 @@ import {
 } from '../../datasets/manifest.js';
 import { findReceipt, placePart, writeReceipt, type Receipt } from '../../datasets/receipts.js';
 import { DryRunStore } from '../../datasets/store/dryRun.js';
-import { ObjectNotFound, type ObjectStore } from '../../datasets/store/objectStore.js';
+import { ObjectNotFound, StoreRefused, type ObjectStore } from '../../datasets/store/objectStore.js';
 import { openStore } from '../../datasets/store/open.js';
 import { verifyDataset } from '../../datasets/verify.js';
 import { startS3Server, type S3Server } from '../support/s3Server.js';
@@ -135,6 +135,15 @@ describe('the catalog', () => {
     expect((await readCatalog(store)).runs.run).toEqual({ basis, manifest: digestJson('m') });
   });
 
+  test.each(['', '{"version":1,"ru'])(
+    'that is damaged (%j) is named with the way out, and not overwritten',
+    async (text) => {
+      await store.put(keys.CATALOG, Buffer.from(text));
+      await expect(pointRun(store, 'run', {})).rejects.toThrow(StoreRefused);
+      await expect(readCatalog(store)).rejects.toThrow(/'catalog.json' in .*(is empty|is no JSON).*run again/);
+    },
+  );
+
   test('of another version is not overwritten', async () => {
     await store.put(keys.CATALOG, canonicalJsonBytes({ version: 2, runs: {} }));
     await expect(pointRun(store, 'run', {})).rejects.toThrow(/another version of koine/);
@@ -159,6 +168,14 @@ describe('a claim', () => {
     await expect(refused).rejects.toThrow(ModelConflict);
     await expect(refused).rejects.toThrow(/provider is "cpu" there and "cuda" here.*--replace/);
     await expect(refused).rejects.not.toThrow(/encoder_version is/);
+  });
+
+  test('that is damaged is named with the way out, or replaced', async () => {
+    await store.put(keys.claim(SNAPSHOT, 'm'), Buffer.from('{"onnx'));
+    await expect(claimModel(store, SNAPSHOT, 'm', identity)).rejects.toThrow(StoreRefused);
+    await expect(claimModel(store, SNAPSHOT, 'm', identity)).rejects.toThrow(/claims.*m\.json.*is no JSON.*--replace/);
+    expect(await claimModel(store, SNAPSHOT, 'm', identity, { replace: true })).toBe('replaced');
+    expect(await claimModel(store, SNAPSHOT, 'm', identity)).toBe('held');
   });
 
   test('that replaces another takes the marks of everything made from the old numbers, and of nothing else', async () => {
@@ -259,6 +276,23 @@ describe('a receipt', () => {
     expect(await find()).toBeUndefined();
     await store.delete([output.key]);
     expect(await find()).toBeUndefined();
+  });
+
+  test.each([
+    ['empty', () => ''],
+    ['cut short', (stored: string) => stored.slice(0, -5)],
+    ['no object', () => 'null'],
+    ['without outputs', () => JSON.stringify({ of: { stage: 'embed', key } })],
+    ["another input's", (stored: string) => stored.replace(key, digestJson('another input'))],
+    ["another stage's", (stored: string) => stored.replace('"embed"', '"project"')],
+  ])('counts as none where it is %s, and is written anew', async (_, damaged) => {
+    await store.put(output.key, bytes);
+    await writeReceipt(store, 'embed', key, receipt);
+    const stored = Buffer.from(await store.get(keys.receipt('embed', key))).toString();
+    await store.put(keys.receipt('embed', key), Buffer.from(damaged(stored)));
+    expect(await find()).toBeUndefined();
+    await writeReceipt(store, 'embed', key, receipt);
+    expect(await find()).toEqual(receipt);
   });
 
   test('lets a part appear in another snapshot', async () => {
