@@ -25,6 +25,9 @@ export function crystalReaderOf(document: JsonObject): (() => Crystal) | undefin
   }
   if ('lattice_mat' in document && 'elements' in document) return () => jarvisCrystal(document);
   if ('cell' in document && 'positions' in document && 'numbers' in document) return () => aseCrystal(document);
+  if ('geometry' in document && 'positions_fractional' in document) return () => aflowCrystal(document);
+  if ('lattice_vectors' in document && 'positions' in document && 'labels' in document)
+    return () => nomadCrystal(document);
   return undefined;
 }
 
@@ -166,6 +169,54 @@ function aseCrystal(atoms: JsonObject): Crystal {
     lattice: numbers(isObject(atoms.cell) && 'array' in atoms.cell ? atoms.cell.array : atoms.cell),
     species: numbers(atoms.numbers),
     cartesian: numbers(atoms.positions),
+  };
+}
+
+/**
+ * An entry of AFLOW (https://aflow.org/documentation): `geometry` holds the cell parameters, atoms are in the order of `species` with
+ * the counts of `composition`. The text form of the interface writes lists with commas and semicolons.
+ */
+function aflowCrystal(entry: JsonObject): Crystal {
+  const parameters = numbers(ofText(entry.geometry));
+  const names = flattened(ofText(entry.species));
+  const counts = numbers(ofText(entry.composition));
+  if (parameters.length !== 6)
+    throw new Rejected('unparsable', `geometry has ${parameters.length} numbers; six are needed`);
+  if (names.length !== counts.length)
+    throw new Rejected(
+      'unparsable',
+      `${names.length} species and ${counts.length} numbers in composition; equally many are needed`,
+    );
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  const fractional = numbers(ofText(entry.positions_fractional));
+  if (3 * total !== fractional.length)
+    throw new Rejected(
+      'contradictory',
+      `composition counts ${total} atoms, but positions_fractional has ${fractional.length / 3}`,
+    );
+  return {
+    lattice: latticeFromParameters(parameters as [number, number, number, number, number, number]),
+    species: names.flatMap((name, i) => new Array<number>(counts[i]).fill(elementAt(name, i))),
+    fractional,
+  };
+}
+
+function ofText(value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  return value.split(/[,;]/).map((part) => (/^\s*[-+.\d]/.test(part) ? Number(part) : part.trim()));
+}
+
+/** Metres; NOMAD keeps lengths in SI units. */
+const ANGSTROM = 1e-10;
+
+/** `atoms` of a system in a NOMAD archive (https://nomad-lab.eu): labels, lattice vectors and positions in metres. */
+function nomadCrystal(atoms: JsonObject): Crystal {
+  requirePeriodic(atoms.periodic);
+  const inAngstrom = (value: unknown) => numbers(value).map((x) => x / ANGSTROM);
+  return {
+    lattice: inAngstrom(atoms.lattice_vectors),
+    species: listAt(atoms, 'labels').map((label, i) => elementAt(label, i)),
+    cartesian: inAngstrom(atoms.positions),
   };
 }
 

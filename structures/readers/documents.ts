@@ -32,8 +32,8 @@ interface Place {
 
 /**
  * Structures of a JSON document: a pymatgen `Structure`, a document with one under `structure` (Materials Project documents,
- * `ComputedStructureEntry`), an OPTIMADE resource, JARVIS and ASE `atoms`, a row of koine's `structures` table, or any lists and
- * dictionaries of these. Of a calculation that has its result under `output` or `final_structure`, that is read, and not what it
+ * `ComputedStructureEntry`), an OPTIMADE resource, JARVIS and ASE `atoms`, an entry of AFLOW or NOMAD, a row of koine's
+ * `structures` table, or any lists and dictionaries of these. Of a calculation that has its result under `output` or `final_structure`, that is read, and not what it
  * began with.
  *
  * @param value parsed JSON
@@ -87,10 +87,7 @@ export function recordsOfDocument(
       // What was looked into above must not be looked into again: nested, that would double at every level.
       if (LOOKED_INTO.has(name) || (hasFinal && EARLIER_FIELDS.has(name))) continue;
       const own = isDictionary && place.depth === 0 ? name : undefined;
-      collect(
-        name === 'calcs_reversed' && Array.isArray(each) ? each[0] : each,
-        inside(stated ?? own ?? place.id, true),
-      );
+      collect(finalOf(name, each), inside(stated ?? own ?? place.id, true));
     }
   };
   collect(value, { id: key, isShared: false, depth: 0 });
@@ -104,6 +101,13 @@ export function recordsOfDocument(
       ),
     });
   return numbered(records);
+}
+
+/** Of the calculations of a task and of the systems of a NOMAD run the last is the result: it is first in `calcs_reversed`. */
+function finalOf(name: string, value: unknown): unknown {
+  if (!Array.isArray(value)) return value;
+  if (name === 'calcs_reversed') return value[0];
+  return name === 'system' ? value.at(-1) : value;
 }
 
 /** Several structures below one identifier are called by it and their place. */

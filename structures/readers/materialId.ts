@@ -9,7 +9,9 @@
  * 4. else the file stem for a file of one record, and `<file stem>-<index>`, counted from 0, for a file of several. A file with a name
  *    that every folder has (`POSCAR`, `relaxed.cif`) is called by its folder, one of several files of a name by its path.
  */
-const ID_FIELDS = ['material_id', 'id', 'mp_id', 'structure_id', 'task_id', 'entry_id', 'jid', 'immutable_id'];
+const ID_FIELDS = [
+  ...['material_id', 'id', 'mp_id', 'mat_id', 'structure_id', 'task_id', 'entry_id', 'jid', 'auid', 'immutable_id'],
+];
 
 /**
  * Identifier stated by a record's fields (step 1 of the rule above).
