@@ -102,7 +102,10 @@ def readers_of(name, text):
 def parameters_of(lattice):
     lattice = np.reshape(lattice, (3, 3))
     lengths = np.linalg.norm(lattice, axis=1)
-    angles = [np.degrees(np.arccos(np.clip(lattice[i] @ lattice[j] / lengths[i] / lengths[j], -1, 1))) for i, j in ((1, 2), (0, 2), (0, 1))]
+    angles = [
+        np.degrees(np.arccos(np.clip(lattice[i] @ lattice[j] / lengths[i] / lengths[j], -1, 1)))
+        for i, j in ((1, 2), (0, 2), (0, 1))
+    ]
     return [*lengths, *angles]
 
 
@@ -115,7 +118,7 @@ def equal(item, other):
         return False
     mine, theirs = np.reshape(item["fractional"], (-1, 3)), np.reshape(fractional, (-1, 3))
     theirs_by_element = {z: theirs[[int(n) == z for n in numbers]] for z in set(item["numbers"])}
-    for z, position in zip(item["numbers"], mine):
+    for z, position in zip(item["numbers"], mine, strict=True):
         step = theirs_by_element[z] - position
         if np.min(np.max(np.abs(step - np.round(step)), axis=1)) > 0.02:
             return False
@@ -143,7 +146,8 @@ for line in sys.stdin:
     record = json.loads(line)
     path = os.path.join(folder, record["file"])
     try:
-        raw = gzip.open(path).read() if path.endswith(".gz") else open(path, "rb").read()
+        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
+            raw = file.read()
     except OSError:
         continue
     text = raw.decode("utf8", "replace")
@@ -165,7 +169,11 @@ for line in sys.stdin:
     read_by = {name: found for name, found in references.items() if isinstance(found, list) and found}
     items = record["items"]
     mine = [item for item in items if "code" not in item]
-    agree = [name for name, found in read_by.items() if len(found) == len(items) == len(mine) and all(map(equal, items, found))]
+    agree = [
+        name
+        for name, found in read_by.items()
+        if len(found) == len(items) == len(mine) and all(map(equal, items, found))
+    ]
     if agree:
         verdict = "read as all references do" if len(agree) == len(read_by) else "read as some references do"
     elif mine:
@@ -178,7 +186,14 @@ for line in sys.stdin:
         for item in items[:3]:
             print(f"   koine: {told(item)}")
         for name, found in references.items():
-            shown = found if isinstance(found, str) else [f"{len(n)} atoms {dict(collections.Counter(int(z) for z in n))} {[round(float(x), 3) for x in p]}" for n, p, _ in found[:2]]
+            shown = (
+                found
+                if isinstance(found, str)
+                else [
+                    f"{len(n)} atoms {dict(collections.Counter(int(z) for z in n))} {[round(float(x), 3) for x in p]}"
+                    for n, p, _ in found[:2]
+                ]
+            )
             print(f"   {name}: {shown}")
     if record["seconds"] > 2:
         print(f"SLOW {record['file']}: {record['seconds']:.1f} s")

@@ -100,8 +100,7 @@ class Request:
     pinned_sha256: str | None = None
 
     def checked(self, weights: Path) -> Path:
-        """
-        Says the SHA-256 of a weights file and compares it with the pinned one. To be called before the file is read: a
+        """Says the SHA-256 of a weights file and compares it with the pinned one. To be called before the file is read: a
         pickled checkpoint runs code of its own.
         """
         digest = sha256(weights)
@@ -118,7 +117,9 @@ class Request:
         """Value of a setting, or None. Raises ``ExportError`` if it is not among ``allowed``."""
         value = self.settings.get(name)
         if value is not None and allowed is not None and value not in allowed:
-            raise ExportError("bad_checkpoint", f"--set {name}={value}: there are {', '.join(allowed)}", f"give one of them")
+            raise ExportError(
+                "bad_checkpoint", f"--set {name}={value}: there are {', '.join(allowed)}", "give one of them"
+            )
         return value
 
 
