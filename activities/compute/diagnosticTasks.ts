@@ -255,7 +255,7 @@ async function figures(
   };
 }
 
-/** What METHOD.md 3 and 8 warn of. */
+/** What docs/method.md, Spaces, warns of. */
 function warningOf({ meanCosine, meanShare, effectiveRank, dim }: SpaceDiagnostics, mend: string): string | null {
   if (meanCosine > ANISOTROPY_WARNING)
     return (

@@ -5,7 +5,7 @@ import { hashUnit, seededRandom } from '../base/random.js';
 /**
  * Ways to pick anchors other than DIRECT. `random` and `element-stratified` rank atoms by a hash of (seed, material_id, atom_index), so
  * shards work apart and a grown snapshot keeps most anchors. `farthest-point` and `k-means++` must pass over the rows once an anchor:
- * they take a sample, the `POLICY_SAMPLE` atoms of lowest rank (`lowestRanked`), in the clustering space.
+ * they take a sample, the `POLICY_SAMPLE` atoms of lowest rank (`lowestRanked`). See docs/method.md, Other policies.
  */
 
 /** Rows that `farthestPoints` and `kMeansPlusPlus` are meant for at most. */

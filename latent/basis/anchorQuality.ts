@@ -4,7 +4,7 @@ import { rowNorm } from '../statistics/moments.js';
 import { gramMatrix } from '../kernels/products.js';
 import { effectiveRank } from '../statistics/effectiveRank.js';
 
-/** Figures by which anchor sets are compared (METHOD.md 2); coverage and mean distance pull against each other. */
+/** Figures by which anchor sets are compared (docs/method.md, Quality); coverage and mean distance pull against each other. */
 export interface AnchorQuality {
   /** Share of the non-empty histogram bins (100 a component, between its extremes) that hold an anchor, mean over components. */
   coverage: number;

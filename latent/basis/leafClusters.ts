@@ -18,7 +18,7 @@ export interface ClusterOptions extends Partial<BirchOptions> {
   centre?: CentreRule;
 }
 
-/** Starting threshold, in projected units (METHOD.md 2). */
+/** Starting threshold, in projected units: maml's. */
 export const DIRECT_THRESHOLD = 0.3;
 
 /** scikit-learn's default. */

@@ -4,7 +4,7 @@ import { rowProducts } from '../kernels/products.js';
 import type { Moments } from '../statistics/moments.js';
 
 /**
- * The map from embeddings to the space in which DIRECT clusters (maml, METHOD.md 2): y_j = w_j c_j · (x - mean) / scale, with c_j the
+ * The map from embeddings to the space in which DIRECT clusters (docs/method.md, DIRECT): y_j = w_j c_j · (x - mean) / scale, with c_j the
  * j-th principal axis of the standardised rows and w_j the share of the variance that it explains.
  */
 export interface DirectProjection {

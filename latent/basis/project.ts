@@ -28,7 +28,7 @@ function writeUnit(
 }
 
 /**
- * Coordinates: z_ik = cos(e_i, a_k) of embeddings x [n, d] to anchors [K, d] of the same model (Moschella et al. 2209.15430). Computed
+ * Coordinates: z_ik = cos(e_i, a_k) of embeddings x [n, d] to anchors [K, d] of the same model (Moschella et al. 2209.15430; docs/method.md, Coordinates). Computed
  * in float64 and rounded once to float32, so that an anchor's cosine to itself is exactly 1 and a row's coordinates do not depend on
  * the rows around it, to the last bit.
  * @returns [n, K], within [-1, 1]

@@ -10,7 +10,7 @@ export interface Opinion extends ColumnScale {
 }
 
 /**
- * Disagreement of models on every row (METHOD.md 8): coordinates standardised by each model's own scale, averaged within a lineage; then the
+ * Disagreement of models on every row (docs/method.md, Atypical structures): coordinates standardised by each model's own scale, averaged within a lineage; then the
  * variance over lineages (divisor lineages - 1), mean over anchors. About 1 where models are unrelated, 0 where they agree. Without
  * standardising, the variance follows the models' offsets and is worse than useless as a score.
  * @param opinions of the same rows, in the same order

@@ -32,7 +32,7 @@ export interface ElementBiasOptions {
 }
 
 /**
- * Element bias of two models over paired rows x, y [n, K] (METHOD.md 8). The squared length of a mean of differences is larger than that
+ * Element bias of two models over paired rows x, y [n, K] (docs/method.md, Element bias). The squared length of a mean of differences is larger than that
  * of what it estimates by the variance of the mean, V; a bootstrap over structures gives V and is itself shifted by it once more,
  * so V is taken off the estimate and 2V off its replicates. The offset of `ownBias` counts as known.
  * @param structures [n] a number for the structure of each row

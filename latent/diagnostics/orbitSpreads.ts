@@ -3,7 +3,7 @@ import { rowsByLabel } from '../base/groups.js';
 import { finiteFloat64, type Matrix } from '../base/matrix.js';
 import { squaredDistance } from '../neighbours/pairwise.js';
 
-/** Thresholds at which distances of equivalent atoms are counted (METHOD.md 8). */
+/** Thresholds at which distances of equivalent atoms are counted. */
 export const SPREAD_LADDER = [1e-12, 1e-10, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2] as const;
 
 /**

@@ -4,7 +4,7 @@ import { effectiveRank } from '../statistics/effectiveRank.js';
 import type { Moments } from '../statistics/moments.js';
 import { PairwiseDistances, squaredDistance } from '../neighbours/pairwise.js';
 
-/** How the rows of an embedding space are spread (METHOD.md 8). */
+/** How the rows of an embedding space are spread (docs/method.md, Spaces). */
 export interface SpaceDiagnostics {
   n: number;
   dim: number;
@@ -19,7 +19,7 @@ export interface SpaceDiagnostics {
   normDeviation: number;
 }
 
-/** Mean cosine above which coordinates should be centred by the anchors' mean (METHOD.md 3). */
+/** Mean cosine above which coordinates should be centred by the anchors' mean (docs/method.md, Coordinates). */
 export const ANISOTROPY_WARNING = 0.6;
 
 /** Diagnostics from moments alone, so exact for any number of rows. */

@@ -7,7 +7,7 @@ import { solvePositiveDefinite } from '../linear/cholesky.js';
 /** Predicts one number for each row of standardised vectors. */
 export type Head = (x: Matrix<Float64Array>) => Promise<Float64Array>;
 
-/** Strength of the ridge: chosen by native cross-validation a head fails on other models, since coordinates are nearly collinear (METHOD.md 7). */
+/** Strength of the ridge: chosen by native cross-validation a head fails on other models, since coordinates are nearly collinear. */
 export const RIDGE_STRENGTH = 1e3;
 /** Neighbours of the other head. */
 export const HEAD_NEIGHBOURS = 5;

@@ -50,7 +50,7 @@ function expectedOf(counts: string, cell: string): string {
     .join(', ')}]`;
 }
 
-describeShared('the trials of FAULTS.md', () => {
+describeShared('files that other readers were once wrong about', () => {
   test('files with a line in expected.txt are read as it says', async () => {
     const differences: string[] = [];
     let compared = 0;
