@@ -3,6 +3,8 @@ import { createGunzip } from 'node:zlib';
 import { canonicalStructure, rejection, type StructureLimits } from '../canonical.js';
 import type { ByteSource, ReadItem } from '../structure.js';
 import { ByteCounter, withinBudget } from './budget.js';
+import { readAseLmdb, readAseSqlite } from './databases/ase.js';
+import { isLmdb } from './databases/lmdb.js';
 import { HEAD_BYTES, formatOf } from './format.js';
 import { withLocalCopy } from './localCopy.js';
 import { fileStem, isIdentifier, isTellingDataName } from './materialId.js';
@@ -46,9 +48,9 @@ async function* readFile(source: ByteSource, limits: StructureLimits, nesting: n
         throw new Rejected('unparsable', `an archive in ${nesting} others; at most ${MAX_NESTING} levels are opened`);
       yield* withLocalCopy(content.bytes(), path, (copy) => readMembers(copy, name, limits, nesting));
     } else {
-      const isParquet = content.magic === 'PAR1';
-      const records = isParquet
-        ? withLocalCopy(content.bytes(), path, (copy) => readParquet(copy, limits))
+      const fromPath = readerOfPath(head);
+      const records = fromPath
+        ? withLocalCopy(content.bytes(), path, (copy) => fromPath(copy, limits))
         : formatOf(head, name)({ name, bytes: content.bytes(), limits });
       yield* named(name, stem, untilRejected(records), limits);
     }
@@ -60,6 +62,16 @@ async function* readFile(source: ByteSource, limits: StructureLimits, nesting: n
     await content.close();
     await raw.close();
   }
+}
+
+/** Formats that are read from their end or by pages, for which a file on this machine is needed. */
+function readerOfPath(
+  head: Uint8Array,
+): ((path: string, limits: StructureLimits) => AsyncIterable<FoundRecord>) | undefined {
+  const magic = Buffer.from(head.subarray(0, 16)).toString('latin1');
+  if (magic.startsWith('PAR1')) return readParquet;
+  if (magic === 'SQLite format 3\0') return readAseSqlite;
+  return isLmdb(head) ? readAseLmdb : undefined;
 }
 
 async function* readMembers(
