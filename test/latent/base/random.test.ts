@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { hashUnit, normalFrom, seededRandom, shuffle } from '../../latent/base/random.js';
+import { hashUnit, normalFrom, seededRandom, shuffle } from '../../../latent/base/random.js';
 
 // Recomputed with arbitrary-precision integers in Python from the published definitions of the algorithms.
 const GOLDEN_42 = [0.18688972084273714, 0.9742027028804975, 0.9146379308815911];

@@ -6,9 +6,9 @@ import {
   mergeMoments,
   momentsOf,
   type Moments,
-} from '../../latent/statistics/moments.js';
-import fixtures from './fixtures/anchors.json' with { type: 'json' };
-import { mixtureRows, relativeError } from './randomRows.js';
+} from '../../../latent/statistics/moments.js';
+import fixtures from '../fixtures/anchors.json' with { type: 'json' };
+import { mixtureRows, relativeError } from '../randomRows.js';
 
 const fixture = fixtures.scaling_and_pca;
 const x = Float64Array.from(fixture.x);

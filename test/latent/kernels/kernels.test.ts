@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Kernel } from '../../latent/kernels/kernel.js';
+import { Kernel } from '../../../latent/kernels/kernel.js';
 
 const affine = new Kernel({
   name: 'affine',

@@ -8,11 +8,11 @@ import {
   predictablePairs,
   summariseScores,
   type SpaceSums,
-} from '../../latent/arithmetic/evaluate.js';
-import type { Scores } from '../../latent/arithmetic/predict.js';
-import { mineSubstitutions, type Prototyped, type Substitution } from '../../latent/arithmetic/substitutions.js';
-import { matrix } from '../../latent/base/matrix.js';
-import fixture from './fixtures/arithmetic.json' with { type: 'json' };
+} from '../../../latent/arithmetic/evaluate.js';
+import type { Scores } from '../../../latent/arithmetic/predict.js';
+import { mineSubstitutions, type Prototyped, type Substitution } from '../../../latent/arithmetic/substitutions.js';
+import { matrix } from '../../../latent/base/matrix.js';
+import fixture from '../fixtures/arithmetic.json' with { type: 'json' };
 
 describe('ranks of the true structure against numpy and scipy', () => {
   const { structures, dim } = fixture;

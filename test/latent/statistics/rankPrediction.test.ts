@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { resampleClusters } from '../../latent/statistics/clusterBootstrap.js';
-import { numberGroups } from '../../latent/base/groups.js';
-import { compositionBaselines } from '../../latent/diagnostics/compositionBaselines.js';
-import { errorPrediction } from '../../latent/diagnostics/errorPrediction.js';
-import { normalFrom, seededRandom } from '../../latent/base/random.js';
-import { FEWEST_CLUSTERS, rankPrediction } from '../../latent/statistics/rankPrediction.js';
-import { quantile } from '../../latent/statistics/bootstrap.js';
-import fixtures from './fixtures/rankPrediction.json' with { type: 'json' };
+import { resampleClusters } from '../../../latent/statistics/clusterBootstrap.js';
+import { numberGroups } from '../../../latent/base/groups.js';
+import { compositionBaselines } from '../../../latent/diagnostics/compositionBaselines.js';
+import { errorPrediction } from '../../../latent/diagnostics/errorPrediction.js';
+import { normalFrom, seededRandom } from '../../../latent/base/random.js';
+import { FEWEST_CLUSTERS, rankPrediction } from '../../../latent/statistics/rankPrediction.js';
+import { quantile } from '../../../latent/statistics/bootstrap.js';
+import fixtures from '../fixtures/rankPrediction.json' with { type: 'json' };
 
 /** Every row a cluster of its own. */
 const apart = (n: number) => numberGroups(Array.from({ length: n }, (_, row) => row));

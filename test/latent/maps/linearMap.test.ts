@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { fitLinearMap, mapError } from '../../latent/maps/linearMap.js';
-import { matrix, type Matrix } from '../../latent/base/matrix.js';
-import { normalFrom, seededRandom } from '../../latent/base/random.js';
-import { applyMap } from '../../latent/maps/anchorMaps.js';
+import { fitLinearMap, mapError } from '../../../latent/maps/linearMap.js';
+import { matrix, type Matrix } from '../../../latent/base/matrix.js';
+import { normalFrom, seededRandom } from '../../../latent/base/random.js';
+import { applyMap } from '../../../latent/maps/anchorMaps.js';
 
 const [P, Q, ATOMS] = [30, 6, 4];
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { symmetricEigen } from '../../latent/linear/eigen.js';
-import { seededRandom } from '../../models/crystalVariants.js';
+import { symmetricEigen } from '../../../latent/linear/eigen.js';
+import { seededRandom } from '../../../models/crystalVariants.js';
 
 /** Gram matrix [n, n] of cosines to n anchors in a space of `rank` dimensions. */
 function lowRankGram(n: number, rank: number, seed: number): Float64Array {

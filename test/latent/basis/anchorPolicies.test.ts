@@ -8,11 +8,11 @@ import {
   mergeLowestRanked,
   stratifiedAnchors,
   TooFewPoints,
-} from '../../latent/basis/anchorPolicies.js';
-import { anchorQuality, gramConditioning } from '../../latent/basis/anchorQuality.js';
-import { matrix } from '../../latent/base/matrix.js';
-import { shuffle, seededRandom } from '../../latent/base/random.js';
-import { mixtureRows, randomRotation } from './randomRows.js';
+} from '../../../latent/basis/anchorPolicies.js';
+import { anchorQuality, gramConditioning } from '../../../latent/basis/anchorQuality.js';
+import { matrix } from '../../../latent/base/matrix.js';
+import { shuffle, seededRandom } from '../../../latent/base/random.js';
+import { mixtureRows, randomRotation } from '../randomRows.js';
 
 const n = 600;
 const materialIds = Array.from({ length: n }, (_, row) => `mp-${Math.floor(row / 6)}`);

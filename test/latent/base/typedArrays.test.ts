@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { decodeArrays, encodeArrays } from '../../latent/base/typedArrays.js';
+import { decodeArrays, encodeArrays } from '../../../latent/base/typedArrays.js';
 
 test('arrays come back as they were, whatever their types and lengths', () => {
   const array = fc.oneof(fc.float64Array(), fc.float32Array(), fc.int32Array());

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { BirchTree, birchLeaves, concatenateLeaves, decodeLeaves, encodeLeaves } from '../../latent/basis/birch.js';
-import { wardLabels } from '../../latent/basis/ward.js';
-import fixtures from './fixtures/anchors.json' with { type: 'json' };
-import { mixtureRows, relativeError } from './randomRows.js';
+import { BirchTree, birchLeaves, concatenateLeaves, decodeLeaves, encodeLeaves } from '../../../latent/basis/birch.js';
+import { wardLabels } from '../../../latent/basis/ward.js';
+import fixtures from '../fixtures/anchors.json' with { type: 'json' };
+import { mixtureRows, relativeError } from '../randomRows.js';
 
 const { birch, ward } = fixtures;
 const rows = Float64Array.from(birch.x);

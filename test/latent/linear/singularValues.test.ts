@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { expect, test } from 'vitest';
-import { normalFrom, seededRandom } from '../../latent/base/random.js';
-import { singularValues } from '../../latent/linear/singularValues.js';
-import { referencePython } from '../support/python.js';
+import { normalFrom, seededRandom } from '../../../latent/base/random.js';
+import { singularValues } from '../../../latent/linear/singularValues.js';
+import { referencePython } from '../../support/python.js';
 
 const random = seededRandom(5);
 const normal = normalFrom(random);

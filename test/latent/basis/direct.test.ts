@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { anchorQuality } from '../../latent/basis/anchorQuality.js';
-import { compareAtoms, type AtomId } from '../../latent/base/atomId.js';
-import type { LeafFeatures } from '../../latent/basis/birch.js';
-import { direct } from '../../latent/basis/direct.js';
+import { anchorQuality } from '../../../latent/basis/anchorQuality.js';
+import { compareAtoms, type AtomId } from '../../../latent/base/atomId.js';
+import type { LeafFeatures } from '../../../latent/basis/birch.js';
+import { direct } from '../../../latent/basis/direct.js';
 import {
   clusterLeaves,
   decodeCentres,
@@ -12,20 +12,20 @@ import {
   MOST_LEAVES,
   type AnchorCentres,
   type ClusterOptions,
-} from '../../latent/basis/leafClusters.js';
+} from '../../../latent/basis/leafClusters.js';
 import {
   chooseAnchors,
   nominate,
   nominateReplacements,
   TIE_TOLERANCE,
   type Nomination,
-} from '../../latent/basis/nomination.js';
-import { matrix } from '../../latent/base/matrix.js';
-import { mergeMoments, momentsOf } from '../../latent/statistics/moments.js';
-import { applyDirectProjection, fitDirectProjection } from '../../latent/basis/pca.js';
-import { normalFrom, seededRandom } from '../../latent/base/random.js';
-import fixtures from './fixtures/anchors.json' with { type: 'json' };
-import { mixtureRows } from './randomRows.js';
+} from '../../../latent/basis/nomination.js';
+import { matrix } from '../../../latent/base/matrix.js';
+import { mergeMoments, momentsOf } from '../../../latent/statistics/moments.js';
+import { applyDirectProjection, fitDirectProjection } from '../../../latent/basis/pca.js';
+import { normalFrom, seededRandom } from '../../../latent/base/random.js';
+import fixtures from '../fixtures/anchors.json' with { type: 'json' };
+import { mixtureRows } from '../randomRows.js';
 
 const fixture = fixtures.direct;
 const idOf = (row: number): AtomId => ({ materialId: `m-${Math.floor(row / 8)}`, atomIndex: row % 8 });

@@ -1,16 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { symmetricEigen } from '../../latent/linear/eigen.js';
-import { mergeMoments, momentsOf } from '../../latent/statistics/moments.js';
+import { symmetricEigen } from '../../../latent/linear/eigen.js';
+import { mergeMoments, momentsOf } from '../../../latent/statistics/moments.js';
 import {
   applyDirectProjection,
   decodeDirectProjection,
   encodeDirectProjection,
   fitDirectProjection,
   NoVariance,
-} from '../../latent/basis/pca.js';
-import { normalFrom, seededRandom } from '../../latent/base/random.js';
-import fixtures from './fixtures/anchors.json' with { type: 'json' };
-import { mixtureRows, relativeError } from './randomRows.js';
+} from '../../../latent/basis/pca.js';
+import { normalFrom, seededRandom } from '../../../latent/base/random.js';
+import fixtures from '../fixtures/anchors.json' with { type: 'json' };
+import { mixtureRows, relativeError } from '../randomRows.js';
 
 const fixture = fixtures.scaling_and_pca;
 const x = Float64Array.from(fixture.x);

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { compareCodePoints } from '../../../text/codePoints.js';
 import { compareAtoms } from '../../../latent/base/atomId.js';
 import { rankRows, type RankedRow, type RowCandidates } from '../../../latent/samples/rows.js';
-import { fixture } from './fixtures/readFixture.js';
+import { fixture } from '../similarity/fixtures/readFixture.js';
 
 const candidates: RowCandidates[] = fixture.structures.map(([materialId, representatives]) => ({
   materialId,

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { sharedRows } from '../../latent/kernels/sharedRows.js';
-import { f64, f64x2, i32, repeatWhile, WasmKernel } from '../../latent/kernels/wasmModule.js';
-import { seededRandom, shuffle } from '../../latent/base/random.js';
+import { sharedRows } from '../../../latent/kernels/sharedRows.js';
+import { f64, f64x2, i32, repeatWhile, WasmKernel } from '../../../latent/kernels/wasmModule.js';
+import { seededRandom, shuffle } from '../../../latent/base/random.js';
 
 test('shared numbers of relabelled rows are those of sets, for rows of any width, and more rows than the memory began with', () => {
   fc.assert(

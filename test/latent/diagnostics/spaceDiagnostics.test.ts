@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { matrix } from '../../latent/base/matrix.js';
-import { mergeMoments, momentsOf } from '../../latent/statistics/moments.js';
-import { normalFrom, seededRandom } from '../../latent/base/random.js';
-import { spaceDiagnostics, twoNearestNeighbourDimension } from '../../latent/diagnostics/spaceDiagnostics.js';
-import { effectiveRank } from '../../latent/statistics/effectiveRank.js';
-import fixtures from './fixtures/anchors.json' with { type: 'json' };
+import { matrix } from '../../../latent/base/matrix.js';
+import { mergeMoments, momentsOf } from '../../../latent/statistics/moments.js';
+import { normalFrom, seededRandom } from '../../../latent/base/random.js';
+import { spaceDiagnostics, twoNearestNeighbourDimension } from '../../../latent/diagnostics/spaceDiagnostics.js';
+import { effectiveRank } from '../../../latent/statistics/effectiveRank.js';
+import fixtures from '../fixtures/anchors.json' with { type: 'json' };
 
 const fixture = fixtures.scaling_and_pca;
 const facco = fixtures.two_nearest_neighbours;

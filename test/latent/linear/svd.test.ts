@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { normalFrom, seededRandom } from '../../latent/base/random.js';
-import { singularValues } from '../../latent/linear/singularValues.js';
-import { svd } from '../../latent/linear/svd.js';
+import { normalFrom, seededRandom } from '../../../latent/base/random.js';
+import { singularValues } from '../../../latent/linear/singularValues.js';
+import { svd } from '../../../latent/linear/svd.js';
 
 test('any matrix is U diag(s) Vᵀ with orthonormal columns and descending s, to 1e-13 of the largest', () => {
   fc.assert(

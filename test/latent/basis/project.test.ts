@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { cosinesToAnchors, meanRow, structureMeans } from '../../latent/basis/project.js';
-import { mixtureRows, randomRotation } from './randomRows.js';
+import { cosinesToAnchors, meanRow, structureMeans } from '../../../latent/basis/project.js';
+import { mixtureRows, randomRotation } from '../randomRows.js';
 
 const [n, dim, k] = [4500, 48, 30];
 const x = mixtureRows(n, dim, 12, 0.5, 21);
