@@ -168,21 +168,10 @@ function divergence(p: Float64Array, q: Float64Array): number {
 }
 
 /**
- * Debiased entropic cost (Feydy et al. 2019): W(x, y) - (W(x, x) + W(y, y)) / 2 of the regularised costs at one epsilon. 0 for equal clouds.
- * @param epsilon in units of the median cost between x and y
+ * The Sinkhorn divergence (Feydy et al. 2019), the debiased cost of a plan between x and y: W(x, y) - (W(x, x) + W(y, y)) / 2 of the regularised costs
+ * at one epsilon. 0 for equal clouds.
+ * @param options those of the plan
  */
-export async function sinkhornDivergence(
-  xy: CostSource,
-  xx: CostSource,
-  yy: CostSource,
-  options: SinkhornOptions,
-): Promise<{ divergence: number; epsilon: number; converged: boolean }> {
-  const between = await sinkhorn(xy, options);
-  const { divergence, converged } = await debiased(between, xx, yy, options);
-  return { divergence, epsilon: between.epsilon, converged: between.converged && converged };
-}
-
-/** The Sinkhorn divergence of a plan that is there already. */
 export async function debiased(
   between: EntropicPlan,
   xx: CostSource,
