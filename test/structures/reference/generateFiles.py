@@ -9,6 +9,7 @@ import json
 import random
 import sys
 import warnings
+from contextlib import suppress
 
 import gemmi
 import numpy as np
@@ -22,7 +23,7 @@ warnings.filterwarnings("ignore")
 count, seed = int(sys.argv[2]), int(sys.argv[3])
 draw = random.Random(seed)
 settings = list(gemmi.spacegroup_table())
-ELEMENTS = ["H", "Li", "C", "N", "O", "F", "Na", "Si", "P", "S", "Cl", "K", "Ti", "Fe", "Cu", "Zn", "Br", "Nb", "I", "Cs", "W", "U"]
+ELEMENTS = "H Li C N O F Na Si P S Cl K Ti Fe Cu Zn Br Nb I Cs W U".split()
 
 
 def cell_of(setting):
@@ -30,9 +31,13 @@ def cell_of(setting):
     a, b, c = (draw.uniform(4, 9) for _ in range(3))
     angles = np.radians([draw.uniform(70, 110) for _ in range(3)])
     cosines = np.cos(angles)
-    metric = np.array([[a * a, a * b * cosines[2], a * c * cosines[1]],
-                       [a * b * cosines[2], b * b, b * c * cosines[0]],
-                       [a * c * cosines[1], b * c * cosines[0], c * c]])
+    metric = np.array(
+        [
+            [a * a, a * b * cosines[2], a * c * cosines[1]],
+            [a * b * cosines[2], b * b, b * c * cosines[0]],
+            [a * c * cosines[1], b * c * cosines[0], c * c],
+        ]
+    )
     turned = []
     for operation in setting.operations().sym_ops:
         rotation = np.array(operation.rot, float) / operation.DEN
@@ -58,7 +63,9 @@ def crystal():
         site = gemmi.SmallStructure.Site()
         symbol = draw.choice(ELEMENTS)
         site.label, site.type_symbol, site.element = f"{symbol}{i + 1}", symbol, gemmi.Element(symbol)
-        site.fract = gemmi.Fractional(*(draw.choice([0, 0.5, 0.25, round(draw.random(), 6), round(draw.random(), 6)]) for _ in range(3)))
+        site.fract = gemmi.Fractional(
+            *(draw.choice([0, 0.5, 0.25, round(draw.random(), 6), round(draw.random(), 6)]) for _ in range(3))
+        )
         site.occ = 1
         small.add_site(site)
     numbers, fractional = [], []
@@ -85,7 +92,8 @@ def crystal():
 
 def gemmi_cif(setting, small, style):
     """The ways CIF has to say the symmetry: operations, symbols of both kinds, or only one of them."""
-    cell = dict(zip(("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma"), small.cell.parameters))
+    names = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
+    cell = dict(zip(names, small.cell.parameters, strict=True))
     block = gemmi.cif.Document().add_new_block("x")
     for name, value in cell.items():
         block.set_pair(f"_cell_{name}", str(value))
@@ -95,7 +103,9 @@ def gemmi_cif(setting, small, style):
     if style in ("hall", "all"):
         block.set_pair("_space_group_name_Hall", quote(setting.hall))
     if style in ("operations", "all"):
-        block.init_loop("_space_group_symop_", ["operation_xyz"]).set_all_values([[quote(text) for text in small.symops]])
+        block.init_loop("_space_group_symop_", ["operation_xyz"]).set_all_values(
+            [[quote(text) for text in small.symops]]
+        )
     loop = block.init_loop("_atom_site_", ["label", "type_symbol", "fract_x", "fract_y", "fract_z"])
     for site in small.sites:
         loop.add_row([site.label, site.type_symbol, *(str(x) for x in site.fract.tolist())])
@@ -117,7 +127,12 @@ while made < count:
     made += 1
     # Groups of atoms together, as VASP has them.
     structure = structure.get_sorted_structure()
-    atoms = Atoms(numbers=structure.atomic_numbers, cell=structure.lattice.matrix, scaled_positions=structure.frac_coords, pbc=True)
+    atoms = Atoms(
+        numbers=structure.atomic_numbers,
+        cell=structure.lattice.matrix,
+        scaled_positions=structure.frac_coords,
+        pbc=True,
+    )
     files = [
         ("operations.cif", gemmi_cif(setting, small, "operations")),
         ("symbol.cif", gemmi_cif(setting, small, "symbol")),
@@ -133,17 +148,19 @@ while made < count:
         ("pymatgen.json", json.dumps(structure.as_dict())),
         ("ase.lammps", ase_text(atoms, "lammps-data", masses=True, atom_style="atomic")),
     ]
-    try:
+    with suppress(Exception):  # spglib finds no group for some of these
         files.append(("symmetric.cif", str(CifWriter(structure, symprec=1e-4))))
-    except Exception:
-        pass  # spglib finds no group for some of these
     for name, text in files:
-        print(json.dumps({
-            "name": f"{made}/{name}",
-            "setting": setting.xhm(),
-            "text": text,
-            "numbers": [int(z) for z in structure.atomic_numbers],
-            "cell": list(structure.lattice.parameters),
-            "fractional": np.mod(structure.frac_coords, 1).ravel().tolist(),
-            "turned": name in ("symmetric.cif", "ase.lammps"),
-        }))
+        print(
+            json.dumps(
+                {
+                    "name": f"{made}/{name}",
+                    "setting": setting.xhm(),
+                    "text": text,
+                    "numbers": [int(z) for z in structure.atomic_numbers],
+                    "cell": list(structure.lattice.parameters),
+                    "fractional": np.mod(structure.frac_coords, 1).ravel().tolist(),
+                    "turned": name in ("symmetric.cif", "ase.lammps"),
+                }
+            )
+        )
