@@ -71,6 +71,23 @@ export async function pointRun(
   );
 }
 
+/** Removes the pointers to manifests that are to go or gone; bases stay pinned. */
+export async function unpointRuns(
+  store: ObjectStore,
+  manifests: ReadonlySet<string>,
+  options: StoreOptions = {},
+): Promise<void> {
+  const change = (catalog: Catalog) => {
+    for (const [name, { manifest, basis }] of Object.entries(catalog.runs)) {
+      if (manifest === undefined || !manifests.has(manifest)) continue;
+      if (basis) catalog.runs[name] = { basis };
+      else delete catalog.runs[name];
+    }
+    return catalog;
+  };
+  await updateCatalog(store, change, options);
+}
+
 function parse(store: ObjectStore, bytes: Uint8Array | undefined): Catalog {
   if (!bytes) return { version: 1, runs: {} };
   const remedy = 'put back a copy of it, or delete it and run again: each run writes its pointer anew';

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { canonicalJsonBytes } from '../../datasets/canonicalJson.js';
 import { pointRun, readCatalog, updateCatalog } from '../../datasets/catalog.js';
 import { ModelConflict, claimModel, type ModelIdentity } from '../../datasets/claim.js';
+import { RunIncomplete, commitRun } from '../../datasets/commit.js';
 import { digestJson, sha256Hex } from '../../datasets/digest.js';
 import * as keys from '../../datasets/keys.js';
 import {
@@ -12,8 +13,10 @@ import {
   manifestNodeKeys,
   manifestParts,
   putManifest,
+  putPartList,
   readManifest,
   type PartEntry,
+  type PartListEntry,
   type RunContent,
 } from '../../datasets/manifest.js';
 import { findReceipt, placePart, writeReceipt, type Receipt } from '../../datasets/receipts.js';
@@ -21,6 +24,7 @@ import { DryRunStore } from '../../datasets/store/dryRun.js';
 import { ObjectNotFound, StoreRefused, type ObjectStore } from '../../datasets/store/objectStore.js';
 import { openStore } from '../../datasets/store/open.js';
 import { verifyDataset } from '../../datasets/verify.js';
+import { MemoryStore } from '../support/memoryStore.js';
 import { startS3Server, type S3Server } from '../support/s3Server.js';
 import { SNAPSHOT, writeSample } from './sampleDataset.js';
 
@@ -241,6 +245,51 @@ describe('a committed run', () => {
       before.filter((key) => !key.startsWith('manifests/')),
     );
     expect(await wrongIn(store)).toEqual([]);
+  });
+
+  test('of many thousands of parts is compared leaf by leaf, whatever the order of its lists', async () => {
+    const many = new MemoryStore();
+    const models = ['model-b', 'model-a'];
+    const perModel = 6_000;
+    const lists: PartListEntry[] = [];
+    for (const model of models)
+      for (const page of [1, 0]) {
+        const parts = Array.from({ length: perModel / 2 }, (_, i) => {
+          const index = page * (perModel / 2) + i;
+          const key = keys.embeddingsPart(SNAPSHOT, model, index, digestJson(index));
+          return { key, bytes: 1, rows: 1, sha256: digestJson(index) };
+        });
+        for (const { key } of parts) await many.put(key, Buffer.from('x'));
+        lists.push(await putPartList(many, 'embeddings', parts.reverse()));
+      }
+    const wanted = { ...content, tables: [{ table: 'embeddings', schema: {}, lists }] };
+    const digest = await commitRun(many, wanted);
+    expect(await putManifest(many, { ...wanted, tables: [{ ...wanted.tables[0], lists: [...lists].reverse() }] })).toBe(
+      digest,
+    );
+    const listed = [];
+    for await (const { key } of manifestParts(many, await readManifest(many, digest), 'embeddings')) listed.push(key);
+    expect(listed).toEqual([...many.objects.keys()].filter((key) => /part-/.test(key)).sort());
+    expect(listed).toHaveLength(models.length * perModel);
+
+    const stranger = keys.embeddingsPart(SNAPSHOT, 'model-a', 3, digestJson('stranger'));
+    await many.put(stranger, Buffer.from('x'));
+    await commitRun(many, wanted);
+    expect(many.objects.has(stranger)).toBe(false);
+    await many.delete([listed[17], listed[9_000]]);
+    await expect(commitRun(many, wanted)).rejects.toThrow(RunIncomplete);
+    await expect(commitRun(many, wanted)).rejects.toThrow(/2 objects of the manifest are missing.*part-00017/);
+  });
+
+  test('is refused where its lists reach into each other', async () => {
+    const [first, second] = await Promise.all(
+      [
+        [1, 4],
+        [2, 3],
+      ].map((indices) => putPartList(store, 't', indices.map(part))),
+    );
+    const tables = [{ table: 't', schema: {}, lists: [first, second] }];
+    await expect(commitRun(store, { ...content, tables })).rejects.toThrow(/lists 'leaf\/part-2' after 'leaf\/part-4'/);
   });
 
   test('with replaced embeddings removes all that came from the old ones, manifests and pointers included', async () => {
