@@ -26,14 +26,19 @@ def direct(x, k, threshold):
         threshold = threshold / k * found
     clustered = perf_counter()
     labels = model.predict(y)
-    centres = dict(zip(model.subcluster_labels_, model.subcluster_centers_))
+    centres = dict(zip(model.subcluster_labels_, model.subcluster_centers_, strict=True))
     rows = []
     for label in sorted(set(labels)):
         members = np.flatnonzero(labels == label)
         rows.append(int(members[np.linalg.norm(y[members] - centres[label], axis=1).argmin()]))
     return {
-        "rows": rows, "p": p, "leaves": len(model.subcluster_labels_), "threshold": threshold,
-        "project": projected - start, "cluster": clustered - projected, "choose": perf_counter() - clustered,
+        "rows": rows,
+        "p": p,
+        "leaves": len(model.subcluster_labels_),
+        "threshold": threshold,
+        "project": projected - start,
+        "cluster": clustered - projected,
+        "choose": perf_counter() - clustered,
     }
 
 

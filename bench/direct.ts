@@ -12,7 +12,7 @@ import { applyDirectProjection, fitDirectProjection } from '../latent/basis/pca.
 import { mixtureRows } from '../test/latent/randomRows.js';
 import { startPythonPeer } from './pythonPeer.js';
 
-/** As many atoms and columns as MP-20 has with MACE's scalars (METHOD.md 1). */
+/** As many atoms and columns as MP-20 has with MACE's scalars. */
 const ATOMS = 282_847;
 const COLUMNS = 128;
 const ANCHORS = 100;

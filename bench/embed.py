@@ -4,6 +4,8 @@ import json
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -28,9 +30,12 @@ pools, batches = {}, []
 for line in sys.stdin:
     ask = json.loads(line)
     if "load" in ask:
-        data = open(ask["load"], "rb").read()
+        data = Path(ask["load"]).read_bytes()
         batches = [
-            {t["name"]: np.frombuffer(data, t["type"], int(np.prod(t["shape"])), t["at"]).reshape(t["shape"]) for t in batch}
+            {
+                t["name"]: np.frombuffer(data, t["type"], int(np.prod(t["shape"])), t["at"]).reshape(t["shape"])
+                for t in batch
+            }
             for batch in ask["batches"]
         ]
         answer = {"batches": len(batches)}
@@ -38,7 +43,7 @@ for line in sys.stdin:
         threads = ask["threads"]
         pool = pools.setdefault(threads, ThreadPoolExecutor(threads))
         start = perf_counter()
-        outputs = list(pool.map(lambda feeds: run(ask["model"], feeds), batches))
+        outputs = list(pool.map(partial(run, ask["model"]), batches))
         seconds = perf_counter() - start
         np.concatenate(outputs).astype("<f4").tofile(ask["out"])
         answer = {"seconds": seconds, "version": ort.__version__}

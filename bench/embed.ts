@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { INPUT_TENSORS, type InputName } from '../models/card.js';
-import { buildBatches, DEFAULT_BUDGETS, type GraphBatch } from '../models/graphBatch.js';
+import { DEFAULT_BUDGETS, type GraphBatch } from '../models/graphBatch.js';
+import { builtGroups } from '../test/models/builtGroups.js';
 import { InferencePool } from '../models/inferencePool.js';
 import { embeddingError } from '../models/parity.js';
 import { ModelStore, type ResolvedModel } from '../models/store.js';
@@ -79,7 +80,7 @@ async function giveBatches(
   model: ResolvedModel,
   structures: Structure[],
 ): Promise<void> {
-  const groups = [...buildBatches(structures, model.card, DEFAULT_BUDGETS.cpu)];
+  const groups = [...builtGroups(structures, model.card, DEFAULT_BUDGETS.cpu)];
   const rejected = groups.flatMap((group) => group.rejections);
   if (rejected.length > 0) throw new Error(`bench/embed: '${model.id}' rejects ${rejected[0].message}`);
   const buffers: Uint8Array[] = [];

@@ -18,6 +18,8 @@ for line in sys.stdin:
     edges = 0
     start = perf_counter()
     for positions, cell in structures:
-        i, j, shift, vector, distance = neighbour_list("ijSDd", positions=positions, cell=cell, pbc=periodic, cutoff=cutoff)
+        i, j, shift, vector, distance = neighbour_list(
+            "ijSDd", positions=positions, cell=cell, pbc=periodic, cutoff=cutoff
+        )
         edges += len(i)
     print(json.dumps({"seconds": perf_counter() - start, "edges": edges}), flush=True)

@@ -12,7 +12,7 @@ import { localSources } from '../structures/sources.js';
 import type { Structure } from '../structures/structure.js';
 import { sharedFolder } from './realStructures.js';
 
-/** The two potentials of METHOD's solver figures. */
+/** The two potentials of the figures in decision 0004. */
 export const benchModels = ['sevennet-0-11jul2024', 'nequix-mp-1'] as const;
 const STRUCTURES = 1400;
 const ANCHORS = 100;

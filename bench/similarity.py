@@ -84,4 +84,6 @@ for line in sys.stdin:
     value(np.arange(n))
     for _ in range(ask["permutations"]):
         value(rng.permutation(n))
-    print(json.dumps({"value": observed, "seconds": middle - start, "nullSeconds": process_time() - middle}), flush=True)
+    print(
+        json.dumps({"value": observed, "seconds": middle - start, "nullSeconds": process_time() - middle}), flush=True
+    )

@@ -26,5 +26,10 @@ for line in sys.stdin:
         plan = ot.sinkhorn(a, b, cost, reg, method=ask["solver"], numItermax=10_000, stopThr=1e-7, **options)
     end = process_time()
     residual = max(abs(plan.sum(1) - a).max(), abs(plan.sum(0) - b).max())
-    answer = {"cost": float((plan * cost).sum()), "distanceSeconds": middle - start, "solveSeconds": end - middle, "residual": float(residual)}
+    answer = {
+        "cost": float((plan * cost).sum()),
+        "distanceSeconds": middle - start,
+        "solveSeconds": end - middle,
+        "residual": float(residual),
+    }
     print(json.dumps(answer), flush=True)

@@ -8,6 +8,7 @@ import { settingsReference } from '../config/settings.js';
 import { packageRoot } from '../infra/toolchain.js';
 import { ModelConflict } from '../datasets/claim.js';
 import { StoreRefused } from '../datasets/store/objectStore.js';
+import { StoreUnavailable } from '../datasets/store/patience.js';
 import { ModelRefused } from '../models/card.js';
 import { CONTROL_KINDS, type ControlKind } from '../models/controls.js';
 import { PROVIDERS } from '../models/graphBatch.js';
@@ -55,7 +56,12 @@ function explain(error: unknown): { message: string; code: number; stack?: strin
   if (error instanceof Refusal) return { message: error.message, code: error.exitCode };
   if (error instanceof InvalidSpec || error instanceof ModelRefused)
     return { message: error.message, code: EXIT.usage };
-  if (error instanceof StoreRefused || error instanceof ModelConflict || error instanceof ApplicationFailure)
+  if (
+    error instanceof StoreRefused ||
+    error instanceof StoreUnavailable ||
+    error instanceof ModelConflict ||
+    error instanceof ApplicationFailure
+  )
     return { message: error.message, code: EXIT.failed };
   if (error instanceof Error) return { message: error.message, code: EXIT.failed, stack: error.stack };
   return { message: String(error), code: EXIT.failed };

@@ -9,6 +9,7 @@ import { digestJson } from '../datasets/digest.js';
 import * as keys from '../datasets/keys.js';
 import { ObjectNotFound, StoreRefused } from '../datasets/store/objectStore.js';
 import { openStore } from '../datasets/store/open.js';
+import { probeConditionalWrites } from '../datasets/store/probe.js';
 import type { alignDatabase, AlignInput } from '../workflows/alignDatabase.js';
 import { searchAttributes } from '../workflows/searchAttributes.js';
 import type { RunRecord } from './outcome.js';
@@ -54,14 +55,18 @@ export function workflowIdOf(name: string, requestDigest: string): string {
 
 /**
  * Writes what a run is asked to do into its output, under its own digest: workflows carry only the key.
- * @throws Refusal when the output is no store or cannot be written
+ * @throws Refusal when the output is no store, cannot be written, or ignores conditions of writes
  */
 export async function writeRequest(spec: RunSpec, replace: boolean): Promise<{ key: string; digest: string }> {
   const document = { spec, replace };
   const digest = digestJson(document);
   const key = keys.document('requests', digest);
   try {
-    await openStore(spec.output).putIfAbsent(key, canonicalJsonBytes(document));
+    const store = openStore(spec.output);
+    const wrong = spec.output.startsWith('s3://') ? await probeConditionalWrites(store) : undefined;
+    if (wrong)
+      throw new StoreRefused(`${store.url}: ${wrong}; choose a server, or a version of it, with conditional writes`);
+    await store.putIfAbsent(key, canonicalJsonBytes(document));
   } catch (error) {
     if (error instanceof RangeError || error instanceof StoreRefused)
       throw new Refusal(`output: ${error.message}`, EXIT.usage, { cause: error });

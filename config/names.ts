@@ -1,4 +1,4 @@
-// Names that cross process boundaries. No zod here: workflow code imports this file.
+// Names that cross process boundaries, or that a spec and the numerics share. No zod here: workflow code imports this file.
 
 /** Task queues; embedded runs append a suffix so that two output roots never share workers. */
 export const TASK_QUEUES = {
@@ -115,3 +115,40 @@ export const HISTORY_EVENT_BUDGET = 1_000;
  * process merges in memory.
  */
 export const SHARDS_PER_PAGE = 64;
+/** Vectors of a model that others are compared with. */
+export const SPACES = ['coordinates', 'embeddings'] as const;
+/** One of {@link SPACES}. */
+export type Space = (typeof SPACES)[number];
+
+/** Metrics of similarity; see `latent/similarity/metrics.ts`. */
+export const SIMILARITY_METRICS = [
+  'mutual_knn_euclidean',
+  'mutual_knn_cosine',
+  'mutual_knn_inner',
+  'cknna',
+  'linear_cka',
+  'unbiased_linear_cka',
+  'angular_procrustes',
+  'distance_correlation',
+  'unbiased_distance_correlation',
+  'information_imbalance',
+  'gfre',
+  'lfre',
+] as const;
+/** One of {@link SIMILARITY_METRICS}. */
+export type SimilarityMetric = (typeof SIMILARITY_METRICS)[number];
+
+/** Rows of one side are permuted freely, or only among rows of the same element (the strict null: composition alone cannot beat it). */
+export const NULL_KINDS = ['free', 'within_element'] as const;
+/** One of {@link NULL_KINDS}. */
+export type NullKind = (typeof NULL_KINDS)[number];
+
+/** How the two samples of a transport relate: row i of both is the same atom, or no atom is in both. */
+export const TRANSPORT_DESIGNS = ['same', 'disjoint'] as const;
+/** One of {@link TRANSPORT_DESIGNS}. */
+export type TransportDesign = (typeof TRANSPORT_DESIGNS)[number];
+
+/** Ways to find a plan between two clouds; see the modules of their names in `latent/transport/`. */
+export const TRANSPORT_SOLVERS = ['exact', 'sinkhorn', 'unbalanced', 'multiscale'] as const;
+/** One of {@link TRANSPORT_SOLVERS}. */
+export type TransportSolver = (typeof TRANSPORT_SOLVERS)[number];

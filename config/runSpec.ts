@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
+import { NULL_KINDS, SIMILARITY_METRICS, SPACES, TRANSPORT_DESIGNS, TRANSPORT_SOLVERS } from './names.js';
 import { describeIssue } from './specIssues.js';
 
 /** Identifiers that become folder names. */
@@ -70,22 +71,6 @@ const coordinatesSchema = z.strictObject({
     .describe('Subtract the mean of the anchors before taking cosines (some models are almost constant without).'),
 });
 
-/** Metrics of similarity, as a spec names them. */
-export const SIMILARITY_METRICS = [
-  'mutual_knn_euclidean',
-  'mutual_knn_cosine',
-  'mutual_knn_inner',
-  'cknna',
-  'linear_cka',
-  'unbiased_linear_cka',
-  'angular_procrustes',
-  'distance_correlation',
-  'unbiased_distance_correlation',
-  'information_imbalance',
-  'gfre',
-  'lfre',
-] as const;
-
 /** A list without repetitions, in the order in which its choices are declared: how they are written does not change a key. */
 const listOf = <const T extends readonly string[]>(choices: T, meaning: string) =>
   z
@@ -115,13 +100,13 @@ const similaritySchema = z.strictObject({
   metrics: listOf(SIMILARITY_METRICS, 'What to compare by; lfre takes minutes a pair.').default(
     SIMILARITY_METRICS.filter((metric) => metric !== 'lfre'),
   ),
-  spaces: listOf(['coordinates', 'embeddings'], 'Vectors to compare.').default(['coordinates', 'embeddings']),
+  spaces: listOf(SPACES, 'Vectors to compare.').default([...SPACES]),
   nulls: z
     .strictObject({
       kinds: listOf(
-        ['free', 'within_element'],
+        NULL_KINDS,
         'Row permutations to compare with: among all rows, among rows of an element (the strict one).',
-      ).default(['free', 'within_element']),
+      ).default([...NULL_KINDS]),
       metrics: listOf(
         SIMILARITY_METRICS,
         'Metrics to calibrate. A permutation of a neighbour metric costs a fraction of a millisecond, of the others a matrix product or more.',
@@ -140,7 +125,7 @@ const similaritySchema = z.strictObject({
       metrics: listOf(SIMILARITY_METRICS, 'What to compare the atoms of one element by; [] for no strata.').default([
         'mutual_knn_euclidean',
       ]),
-      spaces: listOf(['coordinates', 'embeddings'], 'Vectors to compare within elements.').default(['coordinates']),
+      spaces: listOf(SPACES, 'Vectors to compare within elements.').default(['coordinates']),
       rows: count('Atoms of an element in a draw from which it is a stratum.').min(20).default(100),
     })
     .prefault({}),
@@ -152,13 +137,13 @@ const transportSchema = z.strictObject({
   draws: count('Independent draws of each design.').default(3),
   seed: seed.default(42),
   designs: listOf(
-    ['same', 'disjoint'],
+    TRANSPORT_DESIGNS,
     'Which atoms face each other: the same atoms in both models (identity recovery), or disjoint atoms of other structures with the same elements.',
   )
     .refine((designs) => designs.length > 0, 'must name one at least')
-    .default(['same', 'disjoint']),
+    .default([...TRANSPORT_DESIGNS]),
   solver: z
-    .enum(['exact', 'sinkhorn', 'unbalanced', 'multiscale'])
+    .enum(TRANSPORT_SOLVERS)
     .default('exact')
     .describe(
       '`exact` with a certificate; `sinkhorn`, entropic; `unbalanced`, entropic where mass may be left at a price; `multiscale`, within about 1e-3 of exact, ' +

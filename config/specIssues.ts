@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { editDistance } from '../text/editDistance.js';
 
 /** What is wrong with a spec, a line each: field, value, what would be right; of an unknown field the known one that is nearest. */
 export function describeIssue(issue: z.core.$ZodIssue, input: unknown, schema: z.ZodType): string[] {
@@ -38,17 +39,4 @@ function closest(word: string, candidates: readonly string[]): string | undefine
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
   return best;
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++)
-      next.push(
-        Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)),
-      );
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }

@@ -1,3 +1,5 @@
+import { compareCodePoints } from '../text/codePoints.js';
+
 /** What canonical JSON can hold: no undefined, no NaN, no infinities, no class instances. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
@@ -14,22 +16,6 @@ export function canonicalJson(value: unknown): string {
 /** {@link canonicalJson} as UTF-8: the bytes of every JSON object in a store. Their sha256 is `digestJson` of the value. */
 export function canonicalJsonBytes(value: unknown): Uint8Array {
   return Buffer.from(canonicalJson(value), 'utf8');
-}
-
-/** Order of two strings by Unicode code point: the order of keys, ids and rows everywhere in a dataset. */
-export function compareCodePoints(a: string, b: string): number {
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) {
-    const x = a.charCodeAt(i);
-    const y = b.charCodeAt(i);
-    if (x === y) continue;
-    // A surrogate (D800-DFFF) stands for a code point above FFFF, so it sorts after every lone unit from E000 on.
-    const xSurrogate = x >= 0xd800 && x <= 0xdfff;
-    const ySurrogate = y >= 0xd800 && y <= 0xdfff;
-    if (xSurrogate !== ySurrogate) return xSurrogate ? 1 : -1;
-    return x - y;
-  }
-  return a.length - b.length;
 }
 
 function encode(value: unknown, path: string): string {

@@ -139,8 +139,13 @@ function similaritySection({ pairs, models, average, lineages }: SimilarityHeadl
   const rows = [...pairs]
     .sort((a, b) => b.calibrated - a.calibrated)
     .map(({ model_a, model_b, calibrated, low, high, p_value, value, n }) => [
-      ...[named(model_a), named(model_b), fixed(calibrated), `${fixed(low)} to ${fixed(high)}`],
-      ...[fixed(p_value), fixed(value), n],
+      named(model_a),
+      named(model_b),
+      fixed(calibrated),
+      `${fixed(low)} to ${fixed(high)}`,
+      fixed(p_value),
+      fixed(value),
+      n,
     ]);
   const averages = models
     .filter(({ average: own }) => own !== null)

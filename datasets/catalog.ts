@@ -1,6 +1,7 @@
 import { canonicalJson, canonicalJsonBytes } from './canonicalJson.js';
+import { parseJson } from './json.js';
 import { CATALOG } from './keys.js';
-import type { ObjectStore, StoreOptions } from './store/objectStore.js';
+import { StoreRefused, type ObjectStore, type StoreOptions } from './store/objectStore.js';
 
 /** The basis that later runs of a name reuse while these fields stay what their spec says. */
 export interface PinnedBasis {
@@ -27,7 +28,7 @@ export interface Catalog {
   runs: Record<string, CatalogEntry>;
 }
 
-/** Reads the catalog; empty where nothing was ever published. @throws Error where it is no catalog of version 1 */
+/** Reads the catalog; empty where nothing was ever published. @throws {StoreRefused} where it is no catalog of version 1 */
 export async function readCatalog(store: ObjectStore, options: StoreOptions = {}): Promise<Catalog> {
   return parse(store, (await store.getWithEtag(CATALOG, options))?.bytes);
 }
@@ -70,11 +71,29 @@ export async function pointRun(
   );
 }
 
+/** Removes the pointers to manifests that are to go or gone; bases stay pinned. */
+export async function unpointRuns(
+  store: ObjectStore,
+  manifests: ReadonlySet<string>,
+  options: StoreOptions = {},
+): Promise<void> {
+  const change = (catalog: Catalog) => {
+    for (const [name, { manifest, basis }] of Object.entries(catalog.runs)) {
+      if (manifest === undefined || !manifests.has(manifest)) continue;
+      if (basis) catalog.runs[name] = { basis };
+      else delete catalog.runs[name];
+    }
+    return catalog;
+  };
+  await updateCatalog(store, change, options);
+}
+
 function parse(store: ObjectStore, bytes: Uint8Array | undefined): Catalog {
   if (!bytes) return { version: 1, runs: {} };
-  const catalog = JSON.parse(Buffer.from(bytes).toString('utf8')) as Partial<Catalog> | null;
+  const remedy = 'put back a copy of it, or delete it and run again: each run writes its pointer anew';
+  const catalog = parseJson(store, CATALOG, bytes, remedy) as Partial<Catalog> | null;
   if (catalog?.version !== 1 || typeof catalog.runs !== 'object') {
-    throw new Error(
+    throw new StoreRefused(
       `datasets: ${store.url}/${CATALOG} is no catalog of version 1; it was written by another version of koine`,
     );
   }

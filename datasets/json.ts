@@ -1,10 +1,23 @@
 import { canonicalJsonBytes } from './canonicalJson.js';
-import type { ObjectStore, StoreOptions } from './store/objectStore.js';
+import { StoreRefused, type ObjectStore, type StoreOptions } from './store/objectStore.js';
 
-/** A JSON object of a store; undefined where there is none. */
+/** A JSON object of a store; undefined where there is none. @throws {StoreRefused} where it is damaged */
 export async function readJson<T>(store: ObjectStore, key: string, options: StoreOptions = {}): Promise<T | undefined> {
   const stored = await store.getWithEtag(key, options);
-  return stored && (JSON.parse(Buffer.from(stored.bytes).toString('utf8')) as T);
+  return stored && (parseJson(store, key, stored.bytes, 'delete it and run again') as T);
+}
+
+/**
+ * A JSON object that is none: cut short, empty, or overwritten by something else. No retry mends it.
+ * @param remedy what a person can do
+ */
+export function parseJson(store: ObjectStore, key: string, bytes: Uint8Array, remedy: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString('utf8')) as unknown;
+  } catch (error) {
+    const size = bytes.length === 0 ? 'is empty' : `is no JSON (${(error as Error).message})`;
+    throw new StoreRefused(`datasets: '${key}' in ${store.url} ${size}; ${remedy}`, { cause: error });
+  }
 }
 
 /** Writes a JSON object in canonical form, if it changed. */

@@ -52,17 +52,22 @@ export const CATALOG = 'catalog.json';
 export const CARD = 'README.md';
 /** Machine-readable description of the dataset. */
 export const CROISSANT = 'croissant.json';
-/** The explorer page. */
-export const REPORT = 'report/index.html';
 /** Folder of all manifests. */
 export const MANIFESTS = 'manifests/';
 
 /** A manifest or one of its children; the file name is the sha256 of its bytes. */
 export const manifest = (digest: string) => `${MANIFESTS}${digest}.json`;
+/** Digest in the key of a manifest. */
+export const manifestDigest = (key: string) => key.slice(MANIFESTS.length, -'.json'.length);
 /** Times, versions, machines and costs of a run. */
 export const runRecord = (runId: string) => `runs/${segment(runId)}.json`;
 /** Who owns (snapshot, model): one truth in an output root. */
 export const claim = (snapshot: string, model: string) => `claims/${shortId(snapshot)}/${segment(model)}.json`;
+/** A mark that the published embeddings of (snapshot, model) are being replaced; '~' occurs in no model id. */
+export const replacement = (snapshot: string, model: string) =>
+  `claims/${shortId(snapshot)}/${segment(model)}~replaced`;
+/** An object that is written and removed to see what the store does. */
+export const probe = (id: string) => `probes/${segment(id)}`;
 /** What a stage made of an input. @param key digest of everything that decides the result */
 export const receipt = (stage: string, key: string) => `receipts/${segment(stage)}/${key}.json`;
 /**

@@ -1,7 +1,9 @@
-import { canonicalJsonBytes, compareCodePoints, type Json } from './canonicalJson.js';
+import { canonicalJsonBytes, type Json } from './canonicalJson.js';
+import { compareCodePoints } from '../text/codePoints.js';
 import { sha256Hex } from './digest.js';
 import * as keys from './keys.js';
 import { ObjectNotFound, type ObjectStore, type StoreOptions } from './store/objectStore.js';
+import { prefetched } from './store/window.js';
 
 /** One object with its content: what a manifest lists. */
 export interface ObjectEntry {
@@ -23,13 +25,17 @@ export interface TableContent {
   schema: Readonly<Record<string, string>>;
   /** In any order. */
   parts?: Iterable<PartEntry> | AsyncIterable<PartEntry>;
-  /** Lists that {@link putPartList} has put already, instead of parts: of a table that has some for every page of a snapshot. */
+  /**
+   * Lists that {@link putPartList} has put already, instead of parts: of a table that has some for every page of a snapshot. In any order; the
+   * parts of one do not reach into those of another.
+   */
   lists?: readonly PartListEntry[];
 }
 
-/** A list of parts that is in the store: its own object, the rows of its parts, and how many they are. */
+/** A list of parts that is in the store: its own object, the rows of its parts, how many they are, and the key of the first. */
 export interface PartListEntry extends PartEntry {
   parts: number;
+  first: string;
 }
 
 /**
@@ -82,6 +88,9 @@ interface PartListManifest {
 /** Parts in one object of a manifest tree; 10,000 entries are about 2 MB of JSON. */
 export const MAX_PARTS_PER_LIST = 10_000;
 
+/** Lists that are read while the parts of one are used. */
+const LISTS_AHEAD = 4;
+
 /** A manifest or a part of its tree is missing, damaged or no manifest. */
 export class ManifestCorrupt extends Error {
   override readonly name = 'ManifestCorrupt';
@@ -97,6 +106,15 @@ export async function putManifest(
   run: RunContent,
   options: StoreOptions & { partsPerList?: number } = {},
 ): Promise<string> {
+  return (await putManifestTree(store, run, options)).digest;
+}
+
+/** As {@link putManifest}. @returns also whether the root was not there before */
+export async function putManifestTree(
+  store: ObjectStore,
+  run: RunContent,
+  options: StoreOptions & { partsPerList?: number } = {},
+): Promise<{ digest: string; written: boolean }> {
   const tables: RunManifest['tables'] = [];
   for (const content of [...run.tables].sort((a, b) => compareCodePoints(a.table, b.table))) {
     tables.push(await putTable(store, content, options.partsPerList ?? MAX_PARTS_PER_LIST, options));
@@ -105,10 +123,11 @@ export async function putManifest(
   if (duplicate) throw new RangeError(`datasets: the manifest of '${run.name}' lists table '${duplicate.table}' twice`);
   const documents = [...run.documents].sort((a, b) => compareCodePoints(a.key, b.key));
   const root: RunManifest = { kind: 'run', version: 1, ...run, documents, tables };
-  return (await putNode(store, root, options)).sha256;
+  const { sha256, written } = await putNode(store, root, options);
+  return { digest: sha256, written };
 }
 
-/** Puts one list of parts, sorted by key, for a table that is given as lists. */
+/** Puts one list of parts, sorted by key, for a table that is given as lists. @throws RangeError where there are none */
 export async function putPartList(
   store: ObjectStore,
   table: string,
@@ -116,8 +135,10 @@ export async function putPartList(
   options: StoreOptions = {},
 ): Promise<PartListEntry> {
   const sorted = inOrder(table, parts);
+  if (sorted.length === 0) throw new RangeError(`datasets: a list of parts of table '${table}' is empty`);
   const list: PartListManifest = { kind: 'parts', version: 1, table, parts: sorted };
-  return { ...(await putNode(store, list, options)), rows: rowsOf(sorted), parts: sorted.length };
+  const { key, bytes, sha256 } = await putNode(store, list, options);
+  return { key, bytes, sha256, rows: rowsOf(sorted), parts: sorted.length, first: sorted[0].key };
 }
 
 async function putTable(
@@ -133,13 +154,15 @@ async function putTable(
   if (parts.length > partsPerList || (lists.length > 0 && parts.length > 0))
     for (let at = 0; at < parts.length; at += partsPerList)
       lists.push(await putPartList(store, table, parts.slice(at, at + partsPerList), options));
+  lists.sort((a, b) => compareCodePoints(a.first, b.first));
   const rows = lists.length > 0 ? rowsOf(lists) : rowsOf(parts);
   const node: TableManifest = { kind: 'table', version: 1, table, schema, rows };
   if (lists.length > 0)
     node.part_lists = lists.map(({ key, bytes, rows: inList, sha256 }) => ({ key, bytes, rows: inList, sha256 }));
   else node.parts = parts;
   const part_count = lists.length > 0 ? lists.reduce((sum, list) => sum + list.parts, 0) : parts.length;
-  return { ...(await putNode(store, node, options)), table, rows, part_count };
+  const { key, bytes, sha256 } = await putNode(store, node, options);
+  return { key, bytes, sha256, table, rows, part_count };
 }
 
 /** Parts in order of their keys, without what else they may carry. @throws RangeError where two have one key */
@@ -171,10 +194,16 @@ export async function* manifestParts(
   const entry = run.tables.find((candidate) => candidate.table === table);
   if (!entry) return;
   const node = (await readNode(store, entry, 'table', options)) as TableManifest;
-  if (node.parts) yield* node.parts;
-  for (const list of node.part_lists ?? []) {
-    yield* ((await readNode(store, list, 'parts', options)) as PartListManifest).parts;
-  }
+  let last = '';
+  const ascending = (part: PartEntry) => {
+    if (last !== '' && compareCodePoints(last, part.key) >= 0)
+      throw new ManifestCorrupt(`datasets: table '${table}' of '${run.name}' lists '${part.key}' after '${last}'`);
+    last = part.key;
+    return part;
+  };
+  for (const part of node.parts ?? []) yield ascending(part);
+  const lists = prefetched(node.part_lists ?? [], LISTS_AHEAD, (list) => readNode(store, list, 'parts', options));
+  for await (const list of lists) for (const part of (list as PartListManifest).parts) yield ascending(part);
 }
 
 /** Column types of a table of a manifest. @throws {ManifestCorrupt} where the run has no such table */
@@ -221,12 +250,12 @@ async function putNode(
   store: ObjectStore,
   node: RunManifest | TableManifest | PartListManifest,
   options: StoreOptions,
-): Promise<ObjectEntry> {
+): Promise<ObjectEntry & { written: boolean }> {
   const bytes = canonicalJsonBytes(node);
   const sha256 = sha256Hex(bytes);
   const key = keys.manifest(sha256);
-  await store.putIfAbsent(key, bytes, options);
-  return { key, bytes: bytes.length, sha256 };
+  const written = (await store.putIfAbsent(key, bytes, options)) === 'written';
+  return { key, bytes: bytes.length, sha256, written };
 }
 
 async function readNode(

@@ -2,6 +2,7 @@ import { writeJson } from './json.js';
 import * as keys from './keys.js';
 import type { PartEntry } from './manifest.js';
 import type { ObjectStore, StoreOptions } from './store/objectStore.js';
+import { mapWindow, REQUESTS_AT_ONCE } from './store/window.js';
 
 /**
  * "This input gave these objects": what makes a second run reuse the first. Stages extend it with the small facts that later
@@ -12,10 +13,15 @@ export interface Receipt {
   outputs: Record<string, PartEntry | null>;
 }
 
+/** What a receipt says of itself, so that one under another's name is noticed. */
+interface Receipted {
+  of: { stage: string; key: string };
+}
+
 /**
  * The receipt of a stage under a key (the digest of everything that decides the result), if its outputs are still there with
- * their sizes; undefined otherwise: then the stage runs again. (Digests are checked by `verifyDataset`, not here: a run over
- * cached parts must not read them all.)
+ * their sizes; undefined otherwise: then the stage runs again. One that is cut short, or is another's, counts as none. (Digests are
+ * checked by `verifyDataset`, not here: a run over cached parts must not read them all.)
  */
 export async function findReceipt<R extends Receipt>(
   store: ObjectStore,
@@ -24,11 +30,23 @@ export async function findReceipt<R extends Receipt>(
   options: StoreOptions = {},
 ): Promise<R | undefined> {
   const stored = await store.getWithEtag(keys.receipt(stage, key), options);
-  if (!stored) return undefined;
-  const receipt = JSON.parse(Buffer.from(stored.bytes).toString('utf8')) as R;
+  const receipt = stored && readReceipt<R>(stage, key, stored.bytes);
+  if (!receipt) return undefined;
   const outputs = Object.values(receipt.outputs).filter((output) => output !== null);
-  const found = await Promise.all(outputs.map((output) => store.head(output.key, options)));
+  const found = await mapWindow(outputs, REQUESTS_AT_ONCE, ({ key: output }) => store.head(output, options));
   return outputs.every((output, i) => found[i]?.bytes === output.bytes) ? receipt : undefined;
+}
+
+function readReceipt<R extends Receipt>(stage: string, key: string, bytes: Uint8Array): R | undefined {
+  let stored: unknown;
+  try {
+    stored = JSON.parse(Buffer.from(bytes).toString('utf8'));
+  } catch {
+    return undefined; // the stage runs again and writes it anew
+  }
+  const { of, ...receipt } = (stored ?? {}) as Partial<Receipted & R>;
+  const its = of?.stage === stage && of.key === key && typeof receipt.outputs === 'object' && receipt.outputs !== null;
+  return its ? (receipt as unknown as R) : undefined;
 }
 
 /** Writes a receipt, after its outputs. */
@@ -39,7 +57,8 @@ export async function writeReceipt<R extends Receipt>(
   receipt: R,
   options: StoreOptions = {},
 ): Promise<void> {
-  await writeJson(store, keys.receipt(stage, key), receipt, options);
+  const stored: R & Receipted = { ...receipt, of: { stage, key } };
+  await writeJson(store, keys.receipt(stage, key), stored, options);
 }
 
 /**

@@ -1,4 +1,5 @@
 import { readCatalog } from './catalog.js';
+import { CheckList, type Check } from './checkList.js';
 import { sha256Hex } from './digest.js';
 import * as keys from './keys.js';
 import {
@@ -15,41 +16,11 @@ import type { ObjectStore, StoreOptions } from './store/objectStore.js';
 import { TABLE_SCHEMAS, schemaOf } from './tables/schemas.js';
 import { TableChecks } from './verifyTables.js';
 
-/** One statement about a dataset. */
-export interface Check {
-  name: string;
-  ok: boolean;
-  /** What was looked at, or what is wrong and where (the first cases and how many more). */
-  detail: string;
-}
-
 /** How far a verification is: parts read of parts known. */
 export interface VerifyProgress {
   done: number;
   total: number;
   key: string;
-}
-
-/** Collects failures under the names of checks. */
-export class CheckList {
-  private readonly entries = new Map<string, { looked: number; failures: string[] }>();
-
-  /** Counts one thing looked at; `failure` says what is wrong with it, undefined that it is sound. */
-  add(name: string, failure?: string): void {
-    const entry = this.entries.get(name) ?? { looked: 0, failures: [] };
-    entry.looked++;
-    if (failure !== undefined) entry.failures.push(failure);
-    this.entries.set(name, entry);
-  }
-
-  /** The checks in the order of their first use. */
-  get checks(): Check[] {
-    return [...this.entries].map(([name, { looked, failures }]) => {
-      const shown = failures.slice(0, 5).join('; ');
-      const more = failures.length > 5 ? `; and ${failures.length - 5} more` : '';
-      return { name, ok: failures.length === 0, detail: failures.length > 0 ? shown + more : String(looked) };
-    });
-  }
 }
 
 /** Tables in the order in which they are read: what others refer to comes first. */

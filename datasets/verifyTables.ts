@@ -8,7 +8,7 @@ import { decodeStructureVectors } from './tables/structureVectors.js';
 import { decodeStructures } from './tables/structures.js';
 import { decodeTransportBarycentric } from './tables/transportBarycentric.js';
 import { ALL_MODELS } from './keys.js';
-import type { CheckList } from './verify.js';
+import type { CheckList } from './checkList.js';
 
 interface Part {
   table: string;
@@ -77,11 +77,13 @@ export class TableChecks {
   /** Checks what only the whole of the parts can show. */
   finish(): void {
     for (const { table, model, snapshot, flags } of this.derived.values()) {
-      const of = this.embedded.get(`${snapshot}/${model}`)?.flags ?? new Set();
-      const same = of.size === flags.size && [...flags].every((index) => of.has(index));
+      const whole = this.embedded.get(`${snapshot}/${model}`)?.flags ?? new Set();
+      const same = whole.size === flags.size && [...flags].every((index) => whole.has(index));
       this.list.add(
         `${table} cover exactly the embedded structures`,
-        same ? undefined : `model '${model}', snapshot ${snapshot}: ${flags.size} structures, ${of.size} are embedded`,
+        same
+          ? undefined
+          : `model '${model}', snapshot ${snapshot}: ${flags.size} structures, ${whole.size} are embedded`,
       );
     }
   }
@@ -243,11 +245,11 @@ export class TableChecks {
    * @param prefix of the columns material_id and atom_index, where the table has one and it is not null
    * @param of column or folder that names the model
    */
-  private references(part: Part, rows: readonly Record<string, unknown>[], prefix: string, of: string): void {
+  private references(part: Part, rows: readonly Record<string, unknown>[], prefix: string, modelColumn: string): void {
     const place = partitions(part.key);
     const index = this.snapshots.get(place.snapshot);
     for (const row of rows) {
-      const model = place[of] ?? (row[of] as string);
+      const model = place[modelColumn] ?? (row[modelColumn] as string);
       const id = row[`${prefix}material_id`] as string;
       const atom = (row[`${prefix}atom_index`] ?? 0) as number;
       const structure = index?.get(id);

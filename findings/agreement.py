@@ -9,7 +9,7 @@ from groups import COMPOSITION, CONTROLS, RELATIONS, SHUFFLED, TRAINED, UNTRAINE
 from phrases import GAP, percent, share, table
 from scores import Group, Groups, Scores
 
-COLOURS = {name: figures.WARM for name in CONTROLS} | {RELATIONS[0]: figures.SOFT}
+COLOURS = dict.fromkeys(CONTROLS, figures.WARM) | {RELATIONS[0]: figures.SOFT}
 
 
 def beyond_composition(scores: Scores, docs: Path) -> str:
@@ -46,34 +46,21 @@ def beyond_composition(scores: Scores, docs: Path) -> str:
     holds = min(trained.values) > max(composition.values) and trained.mean > 2 * untrained.mean
     above = np.mean([value > max(untrained.values) for value in trained.values])
     raw = scores.groups("calibrated", space="embeddings")
-    return f"""{"Yes, modestly." if holds else "Not clearly."} Trained potentials of different families share {
-        trained
-    } of their
-neighbourhoods beyond what the element of an atom explains (mean, range over {
-        len(trained)
-    } pairs; 0 = chance among atoms of the same element, 1 = identical).
-Trained potentials against networks with random or shuffled weights reach {untrained}, against composition alone {
-        composition
-    }.
-{percent(above)} of the trained pairs lie above the best of the {
-        len(untrained)
-    } pairs with a network that learned nothing.
+    verdict = "Yes, modestly." if holds else "Not clearly."
+    listed = table(["pair", "pairs", "within element", "p < 0.05", "free null", "p < 0.05"], rows)
+    return f"""{verdict} Trained potentials of different families share {trained} of their
+neighbourhoods beyond what the element of an atom explains (mean, range over {len(trained)} pairs; 0 = chance among atoms of the same element, 1 = identical).
+Trained potentials against networks with random or shuffled weights reach {untrained}, against composition alone {composition}.
+{percent(above)} of the trained pairs lie above the best of the {len(untrained)} pairs with a network that learned nothing.
 
-The same on raw embeddings: {raw.across} for trained pairs, {raw.untrained} with untrained or shuffled networks, {
-        raw.composition
-    } with composition.
+The same on raw embeddings: {raw.across} for trained pairs, {raw.untrained} with untrained or shuffled networks, {raw.composition} with composition.
 Cosines to 100 anchors keep {percent(trained.mean / raw.across.mean)} of it.
 
 ![Common neighbours of all pairs](findings/similarity.svg)
 
 ![The same by relation of the two](findings/relations.svg)
 
-{
-        table(
-            ["pair", "pairs", "within element", "p < 0.05", "free null", "p < 0.05"],
-            rows,
-        )
-    }
+{listed}
 
 The free null asks whether atoms are arranged alike at all; composition alone passes it. Only the null within elements asks about more than composition.
 """
@@ -151,7 +138,8 @@ def what_matters(scores: Scores) -> str:
         if data > family + 0.02
         else "Neither of the two clearly weighs more."
     )
-    return f"""{"Lineage weighs most" if highest else "Means"}: {order}. Being of one family with other data is worth {signed(family)} over strangers, having seen the same data with another family {signed(data)}.
+    opening = "Lineage weighs most" if highest else "Means"
+    return f"""{opening}: {order}. Being of one family with other data is worth {signed(family)} over strangers, having seen the same data with another family {signed(data)}.
 {verdict}
 The groups are small and overlap in models, so these are differences of means, not tests.
 

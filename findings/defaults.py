@@ -50,21 +50,21 @@ def which_defaults(scores: Scores, anchors: dict[str, Scores]) -> str:
         for metric in METRICS
     }
     inner = scores.groups("value", "mutual_knn_inner", null="none")
-    beaten = inner.across.mean <= inner.composition.mean
+    by_inner, by_distance = (hubness[f"mutual_knn_{measure}"] for measure in ("inner", "euclidean"))
+    beaten = (
+        ", and by them trained potentials agree no better with each other than with composition"
+        if inner.across.mean <= inner.composition.mean
+        else ""
+    )
+    listed = min(anchors[DIRECT].of("n", null="none").values())
     return f"""Separation is the mean over trained pairs of other families less that over pairs with untrained or shuffled networks, in units of their pooled standard deviation:
 how well a choice tells learned from not learned. Angular Procrustes is an angle: smaller is more alike.
 
 {table(["metric; space; null", *CONTRAST], rows)}
 
-Neighbours by inner product are ruled by hubs (median skewness of how often an atom is a neighbour {
-        hubness["mutual_knn_inner"]:.1f}, Euclidean {hubness["mutual_knn_euclidean"]:.1f}){
-        ", and by them trained potentials agree no better with each other than with composition" if beaten else ""
-    }.
+Neighbours by inner product are ruled by hubs (median skewness of how often an atom is a neighbour {by_inner:.1f}, Euclidean {by_distance:.1f}){beaten}.
 
-How the coordinates are made, on the {
-        min(
-            anchors[DIRECT].of("n", null="none").values()
-        ):,} listed atoms of relaxed crystals (common neighbours, Euclidean, calibrated within element):
+How the coordinates are made, on the {listed:,} listed atoms of relaxed crystals (common neighbours, Euclidean, calibrated within element):
 
 {which_anchors(anchors)}
 

@@ -34,31 +34,22 @@ def transport(run: Run) -> str:
     matched, floor, ceiling = (
         of_lineages(apart, f"element_match_{name}").mean() for name in ("mass", "floor", "ceiling")
     )
-    return f"""Exact transport between the coordinates of two potentials puts {
-        percent(of_lineages(trained, "identity_mass").mean())
-    } of the mass of trained pairs of other families back on the same atom
-(chance {average(trained, "identity_chance", 3)}); largest certified gap of any plan {
-        gap:.0e} of its cost. On disjoint atoms of other structures {
-        percent(matched)
-    } of the mass of these pairs lands on
-the right element: {"less" if matched < floor else "more"} than one vector an element reaches without any network ({
-        percent(floor)
-    }); between two halves of one model it is {percent(ceiling)}.
+    back, chance = percent(of_lineages(trained, "identity_mass").mean()), average(trained, "identity_chance", 3)
+    compared = "less" if matched < floor else "more"
+    header = [
+        "pair",
+        "identity mass",
+        "the same, raw, anchor-fitted rotation",
+        "alignment ratio",
+        "element match, disjoint",
+        "one vector an element",
+        "halves of one model",
+    ]
+    return f"""Exact transport between the coordinates of two potentials puts {back} of the mass of trained pairs of other families back on the same atom
+(chance {chance}); largest certified gap of any plan {gap:.0e} of its cost. On disjoint atoms of other structures {percent(matched)} of the mass of these pairs lands on
+the right element: {compared} than one vector an element reaches without any network ({percent(floor)}); between two halves of one model it is {percent(ceiling)}.
 
-{
-        table(
-            [
-                "pair",
-                "identity mass",
-                "the same, raw, anchor-fitted rotation",
-                "alignment ratio",
-                "element match, disjoint",
-                "one vector an element",
-                "halves of one model",
-            ],
-            lines,
-        )
-    }
+{table(header, lines)}
 """
 
 
@@ -101,9 +92,10 @@ def arithmetic(run: Run) -> str:
     verdict = "no trained potential gets there" if behind else "some trained potentials get there"
     opening = "Nothing beyond composition that could be shown." if behind else "At least as much as composition."
     borrowed = spread(crossed["value"], of_lineages(crossed, "value").mean()) if crossed.height else GAP
+    tested, prototypes = own["pairs"].max(), own["prototypes"].max()
     return f"""{opening} One-hot vectors of the elements, without any network, rank the true crystal at a mean reciprocal rank of {alone:.2f}; {verdict}: with their own offsets
 the best reaches {best:.2f} on coordinates and {raw:.2f} on raw embeddings, and pairs of other families reach {borrowed} with offsets borrowed from each other.
-Success at this task measures how linear structure vectors are in composition, not learned chemistry. {own["pairs"].max():,} pairs of {own["prototypes"].max():,} prototypes.
+Success at this task measures how linear structure vectors are in composition, not learned chemistry. {tested:,} pairs of {prototypes:,} prototypes.
 
 {table(["model", "offset, coordinates", "offset, raw", "no change", "composition mean"], lines)}
 """
@@ -137,9 +129,9 @@ def stitching(run: Run) -> str:
                 middle(strangers, "native_error", 2),
             ]
         )
+    by_mean, by_composition = (rows[f"{name}_error"].median() for name in ("mean", "composition"))
     return f"""A head for the formation energy of MP-20, fitted on one potential's vectors and given another's (median over ordered pairs of lineages of other families; eV/atom). Gap: 0 as good as a head of its own, 1 no better
-than the mean ({rows["mean_error"].median():.2f} eV/atom). A ridge on composition alone reaches {
-        rows["composition_error"].median():.2f}.
+than the mean ({by_mean:.2f} eV/atom). A ridge on composition alone reaches {by_composition:.2f}.
 
 {table(["method, head", "error", "gap", "gap with untrained", "anchors shuffled", "own head"], lines)}
 """

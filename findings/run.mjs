@@ -13,10 +13,8 @@ const controls = join(root, 'out/findings-controls');
 const lists = join(root, 'out/findings-lists');
 const published = join(root, '../shared/models');
 
-await setUp(['Temporal', 'ReferencePython']);
-const { ensureReferencePython } = await import(join(root, 'dist/infra/toolchain.js'));
+const [, interpreter] = await setUp(['Temporal', 'ReferencePython']);
 const { loadRunSpec } = await import(join(root, 'dist/config/runSpec.js'));
-const interpreter = await ensureReferencePython(say);
 const environment = { ...process.env, KOINE_MODELS: controls };
 
 for (const id of ['chgnet-0.3.0', 'sevennet-0-11jul2024', 'tensornet-matpes-pbe', 'nequix-mp-1'])

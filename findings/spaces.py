@@ -52,22 +52,18 @@ def diagnostics(run: Run) -> str:
         ]
         for (a, b), part in drift.group_by(["model_a", "model_b"], maintain_order=True)
     ]
+    header = [
+        "model",
+        "mean cosine",
+        "effective rank",
+        "intrinsic dimension",
+        "between elements",
+        "rotation",
+        "inversion",
+    ]
     return f"""Largest change of an atom's vector, in units of the root mean square vector, when a crystal is rotated at random or inverted; mean cosine of two atoms (anisotropy); share of the variance between elements.
 
-{
-        table(
-            [
-                "model",
-                "mean cosine",
-                "effective rank",
-                "intrinsic dimension",
-                "between elements",
-                "rotation",
-                "inversion",
-            ],
-            lines,
-        )
-    }
+{table(header, lines)}
 
 From one version to the next (shift: change of an atom's coordinates over the distance of random atoms; energies in eV/atom):
 
@@ -83,7 +79,7 @@ def drift_value(part: pl.DataFrame, metric: str) -> str:
 def atypical(run: Run, docs: Path) -> str:
     judged = run.table("error_prediction")
     spearman = judged.filter(pl.col("metric") == "spearman")
-    subsets = ["all"] + sorted(set(spearman["subset"].to_list()) - {"all"})
+    subsets = ["all", *sorted(set(spearman["subset"].to_list()) - {"all"})]
     lines, rows = [], []
     for subset in subsets:
         part = spearman.filter(pl.col("subset") == subset)
@@ -109,14 +105,20 @@ def atypical(run: Run, docs: Path) -> str:
     within = spearman.filter(pl.col("subset") != "all").group_by("score").agg(pl.mean("value"))
     means = dict(within.iter_rows())
     ranked = ", ".join(f"{name.replace('_', ' ')} {means[name]:.2f}" for name in sorted(means, key=lambda n: -means[n]))
-    backwards = means.get("anchor_cosine", 0) < min(0, means.get("novelty", 0) - 0.2)
-    return f"""Scores of a structure against the potentials' error in energy per atom against DFT: Spearman correlation, mean and range over the {judged["model"].n_unique()} potentials whose energies are comparable
+    backwards = (
+        "The cosine to the nearest anchor works the wrong way round: DIRECT takes unusual atoms as anchors, so that an unusual atom often has one beside it."
+        if means.get("anchor_cosine", 0) < min(0, means.get("novelty", 0) - 0.2)
+        else ""
+    )
+    judges = judged["model"].n_unique()
+    header = ["frames", "n", "median error, meV/atom", *(name.replace("_", " ") for name in SCORES)]
+    return f"""Scores of a structure against the potentials' error in energy per atom against DFT: Spearman correlation, mean and range over the {judges} potentials whose energies are comparable
 (uncorrected PBE(+U) of the Materials Project). The energy gap needs a second comparable potential; composition distance, rarity and size are plain baselines. None of these is an error bar.
 
 Mean within the sources: {ranked}. Over all frames at once anything does well that tells one source from another, so the row `all` says little.
-{"The cosine to the nearest anchor works the wrong way round: DIRECT takes unusual atoms as anchors, so that an unusual atom often has one beside it." if backwards else ""}
+{backwards}
 
 ![Spearman correlations with their intervals](findings/errors.svg)
 
-{table(["frames", "n", "median error, meV/atom", *(name.replace("_", " ") for name in SCORES)], lines)}
+{table(header, lines)}
 """

@@ -64,7 +64,8 @@ def the_run(run: Run) -> str:
     quarantined = run.table("quarantine")
     reasons = quarantined.group_by("code").len().sort("len", descending=True)
     refused = "; ".join(f"{name}: {n:,}" for name, n in reasons.iter_rows()) or "none"
-    return f"""{structures.height:,} structures, {structures["n_atoms"].sum():,} atoms, {len(trained)} trained potentials of {len({FACTS[model][0] for model in trained})} families and
+    atoms, families = structures["n_atoms"].sum(), {FACTS[model][0] for model in trained}
+    return f"""{structures.height:,} structures, {atoms:,} atoms, {len(trained)} trained potentials of {len(families)} families and
 {len(models.ids) - len(trained)} controls. Rows of the quarantine table (a structure and a model each, or a structure for all): {refused}.
 
 {table(["source", "structures", "atoms", "formulas"], rows)}

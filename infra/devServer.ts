@@ -15,9 +15,9 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
-import { withFileLock } from './fileLock.js';
+import { withLock } from '../locks/lock.js';
 import { liveLeases, takeLease } from './lease.js';
-import { isAlive, processIdentity, type ProcessIdentity } from './processIdentity.js';
+import { isAlive, processIdentity, type ProcessIdentity } from '../locks/processIdentity.js';
 import type { OnProgress } from './provision.js';
 import { registerSearchAttributes, type SearchAttributes } from './searchAttributes.js';
 import { ensureTemporal } from './toolchain.js';
@@ -302,7 +302,7 @@ function openLog(stateDir: string): number {
 
 function locked<T>(stateDir: string, onProgress: OnProgress, work: () => T | Promise<T>): Promise<T> {
   const onWait = (pid: number) => onProgress(`waiting for process ${pid}, which starts or stops the Temporal server`);
-  return withFileLock(join(stateDir, 'server.lock'), work, { onWait });
+  return withLock(join(stateDir, 'server.lock'), work, { onWait });
 }
 
 const addressOf = (record: ServerRecord) => `${IP}:${record.port}`;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isAlive, processIdentity, type ProcessIdentity } from './processIdentity.js';
+import { isAlive, processIdentity, type ProcessIdentity } from '../locks/processIdentity.js';
 
 /** Says "this process uses it" by a file in `folder`; returns the file's path, to delete when done. */
 export function takeLease(folder: string): string {

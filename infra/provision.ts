@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { withFileLock } from './fileLock.js';
+import { withLock } from '../locks/lock.js';
 
 /** Receives one line of human text about work that takes a while. */
 export type OnProgress = (line: string) => void;
@@ -22,7 +22,7 @@ export async function provision(
   if (existsSync(path)) return;
   mkdirSync(dirname(path), { recursive: true });
   const onWait = (pid: number) => onProgress(`waiting for process ${pid}, which is making ${path}`);
-  await withFileLock(
+  await withLock(
     `${path}.lock`,
     async () => {
       if (existsSync(path)) return; // made while we waited

@@ -32,18 +32,21 @@ function installPackages() {
 /**
  * Packages, build and the named tools.
  * @param {('Temporal' | 'Versitygw' | 'ReferencePython')[]} tools
+ * @returns their paths, in order
  */
 export async function setUp(tools) {
   installPackages();
   say('building');
   must('npm', 'run', '--silent', 'build');
   const toolchain = await import(pathToFileURL(join(root, 'dist/infra/toolchain.js')).href);
+  const paths = [];
   for (const tool of tools) {
     try {
-      await toolchain[`ensure${tool}`](say);
+      paths.push(await toolchain[`ensure${tool}`](say));
     } catch (error) {
       say(error.message);
       process.exit(1);
     }
   }
+  return paths;
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { ModelRefused } from './card.js';
-import { closestFirst } from './closest.js';
+import { closestFirst } from '../text/editDistance.js';
 
 /** Families that the exporters know: modules of `models/export/koine_export/families/`. */
 export const FAMILIES = ['mace', 'sevennet', 'orb', 'chgnet', 'tensornet', 'nequix', 'mattersim'] as const;

@@ -54,14 +54,20 @@ const SHOWN_STDERR = 1500;
  */
 export async function runExporter(request: ExportRequest): Promise<void> {
   const { weights, layer, settings, signal } = request;
+  const options = {
+    family: request.family,
+    id: request.id,
+    entry: request.entryFile,
+    ...weights,
+    ...(layer === undefined ? {} : { layer }),
+    structures: request.structuresFile,
+    output: request.outputFolder,
+  };
   const args = [
     '-m',
     'koine_export',
-    ...['--family', request.family, '--id', request.id, '--entry', request.entryFile],
-    ...('official' in weights ? ['--official', weights.official] : ['--checkpoint', weights.checkpoint]),
-    ...(layer === undefined ? [] : ['--layer', layer]),
+    ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]),
     ...Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`]),
-    ...['--structures', request.structuresFile, '--output', request.outputFolder],
   ];
   const env = {
     ...process.env,

@@ -138,24 +138,6 @@ export function buildGroup(
   return { batches, rejections };
 }
 
-/** All batches of a list of structures, group by group, on the calling thread. */
-export function* buildBatches(
-  structures: readonly Crystal[],
-  card: ModelCard,
-  budget: BatchBudget,
-): Generator<BuiltGroup> {
-  const { groups, rejections } = groupStructures(structures, card, budget);
-  if (rejections.length > 0) yield { batches: [], rejections };
-  for (const group of groups) {
-    yield buildGroup(
-      group.map((index) => structures[index]),
-      group,
-      card,
-      budget,
-    );
-  }
-}
-
 /** The buffers of a batch, for transfer to another thread. */
 export function batchBuffers(batch: GraphBatch): ArrayBuffer[] {
   return Object.values(batch.inputs).map((tensor) => tensor.buffer);

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve as absolutePath } from 'node:path';
 import { ModelRefused, parseCard, type ModelCard } from './card.js';
-import { closestFirst } from './closest.js';
+import { closestFirst } from '../text/editDistance.js';
 
 /** A place that holds `<id>/card.json` and `<id>/model.onnx` somewhere else, e.g. under an `s3://` prefix. */
 export interface ModelFetcher {

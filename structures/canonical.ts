@@ -1,6 +1,7 @@
 import { closestContact } from './closestContact.js';
 import { atomicNumberOf, elementSymbol, MAX_ATOMIC_NUMBER } from './elements.js';
 import { determinant3, inverse3 } from './matrix3.js';
+import { shortestBonds } from './shortestBonds.js';
 import type { ReadItem, Rejection, StructureRejectionCode } from './structure.js';
 
 /** A crystal as a file states it, before validation. One of `fractional` and `cartesian` is given. */
@@ -15,6 +16,8 @@ export interface RawStructure {
   fractional?: ArrayLike<number>;
   /** [3 n_atoms] positions in Å. */
   cartesian?: ArrayLike<number>;
+  /** Whether the sites may be alternatives of each other that the file does not mark, as in crystals from diffraction. @default false */
+  mayHaveAlternatives?: boolean;
 }
 
 /** What a structure may be at most. */
@@ -26,11 +29,14 @@ export interface StructureLimits {
 /** Default of {@link StructureLimits.maxAtoms}. */
 export const DEFAULT_MAX_ATOMS = 1000;
 
-/** Å; nearer atoms are a mistake: the shortest bond there is, in H2, measures 0.74 Å. */
-const MIN_DISTANCE = 0.4;
-
 /** Volume over |a| |b| |c| below which three vectors span no cell. The flattest of 28,961 real cells has 0.003. */
 const MIN_RELATIVE_VOLUME = 1e-6;
+
+/**
+ * Å; vectors beyond it are typing errors, and searching the symmetry of a cell of 250,000 Å does not end. The longest of 28,961 real
+ * ones has 100 Å, slabs and isolated atoms in databases reach some hundreds.
+ */
+const MAX_CELL_LENGTH = 5000;
 
 /** Longest message of a quarantine row, in characters. */
 const MAX_MESSAGE = 500;
@@ -41,8 +47,8 @@ const MAX_MESSAGE = 500;
  *
  * @param raw the crystal as its file states it
  * @param limits what is still accepted
- * @returns the structure, or the first reason against it, in the order: empty, too_large, unparsable (counts do not match),
- *   unknown_element, non_finite, singular_cell, atoms_too_close
+ * @returns the structure, or the first reason against it, in the order: empty, too_large (atoms), unparsable (counts do not
+ *   match), unknown_element, non_finite, too_large (cell), singular_cell, atoms_too_close
  */
 export function canonicalStructure(raw: RawStructure, limits: StructureLimits = {}): ReadItem {
   const n = raw.species.length;
@@ -90,6 +96,14 @@ export function canonicalStructure(raw: RawStructure, limits: StructureLimits = 
     }
   }
 
+  const longest = Math.max(...[0, 3, 6].map((row) => Math.hypot(...lattice.subarray(row, row + 3))));
+  if (longest > MAX_CELL_LENGTH)
+    return rejection(
+      raw,
+      'too_large',
+      `a lattice vector is ${longest} Å long; at most ${MAX_CELL_LENGTH} Å are accepted`,
+    );
+
   const inverse = inverseLattice(lattice);
   if (!inverse) {
     return rejection(
@@ -106,11 +120,19 @@ export function canonicalStructure(raw: RawStructure, limits: StructureLimits = 
         : coordinates[3 * i] * inverse[k] +
           coordinates[3 * i + 1] * inverse[3 + k] +
           coordinates[3 * i + 2] * inverse[6 + k];
+      // Beyond 2^53 cells, or where products overflow, there is no place within a cell.
+      if (!(Math.abs(value) < Number.MAX_SAFE_INTEGER))
+        return rejection(
+          raw,
+          'non_finite',
+          `site ${i} is ${value} cells away along ${'abc'[k]}; coordinates near the cell are needed`,
+        );
       fractionalCoordinates[3 * i + k] = wrapped(value);
     }
   }
 
-  const contact = closestContact(lattice, fractionalCoordinates, MIN_DISTANCE);
+  const bonds = shortestBonds(atomicNumbers, raw.mayHaveAlternatives ?? false);
+  const contact = closestContact(lattice, fractionalCoordinates, bonds);
   if (contact) {
     const name = (i: number) => `${elementSymbol(atomicNumbers[i])} (site ${i})`;
     const pair =
@@ -118,7 +140,7 @@ export function canonicalStructure(raw: RawStructure, limits: StructureLimits = 
     return rejection(
       raw,
       'atoms_too_close',
-      `${pair} are ${Number(contact.distance.toPrecision(3))} Å apart; at least ${MIN_DISTANCE} Å are needed`,
+      `${pair} are ${Number(contact.distance.toPrecision(3))} Å apart; at least ${Number(bonds.between(contact.i, contact.j).toPrecision(3))} Å are needed, or one set of alternative sites`,
     );
   }
   return {

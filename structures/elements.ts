@@ -39,24 +39,34 @@ export function atomicNumberOf(symbol: string): number | undefined {
   return ATOMIC_NUMBERS.get(symbol);
 }
 
+/** From curium on there are next to no crystals. */
+export const FIRST_RARE = 96;
+
+/** What may follow the symbol: a site number or a charge (`3+`, `+3`, `2-`, `2.5+`, `0+`), and pymatgen's spin. */
+const SUFFIX = /^(?:\d*|[+-]+|\d*\.?\d*[+-]|[+-]\d*\.?\d*)(?:,spin=[+-]?[\d.]+)?$/;
+
 /**
- * Element of a species or type label: a symbol in any case with an optional charge, spin or site number, as CIF, pymatgen
- * and VASP write them (`Fe3+`, `O2-`, `Ni0+,spin=5`, `CL`, `Si1`, `Fe_pv`).
+ * Element of a species or type symbol: a chemical symbol in any case, alone or with a mass number before it or a site number or
+ * charge behind it, as CIF, pymatgen and XCrySDen write them (`Fe3+`, `O2-`, `Ni0+,spin=5`, `CL`, `Si1`, `2H`). Several states of one
+ * element are that element (`Fe2+/Fe3+`).
  *
- * A label whose letters go on in lower case after the symbol names something else (`Wat` is water, not tungsten).
+ * Anything else is none: vacancies and dummies (`Va`, `VAC`, `X`, `DUM`), groups (`OH`, `NH4`), mixed sites (`FeNi`).
  *
- * @param label the label as the file has it
- * @returns 1..118, or undefined when the label names no single element
+ * @param species as the file has it
+ * @returns 1..118, or undefined when it names no single element
  */
-export function elementOfLabel(label: string): number | undefined {
-  const exact = ATOMIC_NUMBERS.get(label);
+export function elementOfSpecies(species: string): number | undefined {
+  const exact = ATOMIC_NUMBERS.get(species);
   if (exact !== undefined) return exact;
-  const letters = /^([A-Za-z])([A-Za-z]?)([a-z]?)/.exec(label);
-  if (!letters || letters[3] !== '') return undefined;
-  const first = letters[1].toUpperCase();
-  const second = letters[2];
-  if (second === '') return ATOMIC_NUMBERS.get(first);
-  const two = ATOMIC_NUMBERS.get(first + second.toLowerCase());
-  // 'OH1' is an oxygen of a hydroxyl group, but 'Oh' is nothing: an upper-case second letter may belong to the site name.
-  return two ?? (second === second.toUpperCase() ? ATOMIC_NUMBERS.get(first) : undefined);
+  const states = species.split(/[/,](?=[A-Z])|(?<=[+-])(?=[A-Z])/);
+  const [first, ...others] = states.map(elementOfState);
+  return others.every((other) => other === first) ? first : undefined;
+}
+
+function elementOfState(state: string): number | undefined {
+  const [, letters, suffix] = /^(?:\d{1,3}(?=[A-Z]))?([A-Za-z]{1,2})([^A-Za-z].*)?$/.exec(state.trim()) ?? [];
+  if (letters === undefined || !SUFFIX.test(suffix ?? '')) return undefined;
+  const element = ATOMIC_NUMBERS.get(letters[0].toUpperCase() + letters.slice(1).toLowerCase());
+  // NH4 and CN are groups and NO2 a place of oxygen rather than nihonium, copernicium and nobelium in capitals.
+  return element !== undefined && element >= FIRST_RARE && /[A-Z]{2}/.test(letters) ? undefined : element;
 }

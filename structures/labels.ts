@@ -1,10 +1,10 @@
 import { createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 import { parse } from 'csv-parse';
-import { parseComment } from './readers/extendedXyz.js';
 import { LineReader } from './readers/lines.js';
 import { fileStem, statedId } from './readers/materialId.js';
 import { MAX_RECORD_LENGTH } from './readers/record.js';
+import { parseComment } from './readers/xyzComment.js';
 import { localSources, type FileSource } from './sources.js';
 
 /** A file of labels that cannot be used; the message says which, why and what would be right. */

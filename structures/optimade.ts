@@ -14,7 +14,10 @@ export interface OptimadeOptions {
 }
 
 /** Fields of a structure that koine reads; asking for these only makes pages several times smaller. */
-const FIELDS = 'id,lattice_vectors,cartesian_site_positions,species_at_sites,species,dimension_types,assemblies';
+const FIELDS = [
+  ...['id', 'lattice_vectors', 'cartesian_site_positions', 'species_at_sites', 'species', 'assemblies'],
+  ...['dimension_types', 'nperiodic_dimensions', 'structure_features', 'nsites', 'chemical_formula_reduced'],
+].join();
 
 /** Milliseconds; a server that asks for more patience than this is taken at this. */
 const LONGEST_WAIT = 60_000;
@@ -114,6 +117,7 @@ class Fatal extends Error {}
 interface OptimadeResponse {
   data: unknown[] | object;
   links?: { next?: string | { href?: string } | null } | null;
+  meta?: { more_data_available?: unknown } | null;
 }
 
 function responseOf(text: string): OptimadeResponse | undefined {
@@ -127,10 +131,17 @@ function responseOf(text: string): OptimadeResponse | undefined {
   }
 }
 
-/** `links.next` is a URL, relative or not, or an object with one; null or absent on the last page. */
+/**
+ * `links.next` is a URL, relative or not, or an object with one; null or absent on the last page. A server that says whether there is
+ * more must not be read short, nor past its end.
+ */
 function nextPage(body: OptimadeResponse, page: URL): URL | undefined {
   const next = body.links?.next;
   const href = typeof next === 'object' ? next?.href : next;
+  const isMore = body.meta?.more_data_available;
+  if (isMore === false) return undefined;
+  if (isMore === true && !href)
+    throw new Fatal(`says that more data is available and has no links.next; the address of the next page is needed`);
   return href ? new URL(href, page) : undefined;
 }
 

@@ -1,7 +1,9 @@
-import { createReadStream } from 'node:fs';
+import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
+import { compareCodePoints } from '../text/codePoints.js';
+import { distinctStems, fileStem } from './readers/materialId.js';
 import type { ByteSource } from './structure.js';
 
 /** A file on this machine; readers that need random access use the path instead of a copy. */
@@ -28,7 +30,7 @@ export async function* localSources(path: string): AsyncGenerator<FileSource> {
     throw error;
   });
   if (kind?.isFile()) {
-    yield fileSource(resolve(path), basename(path));
+    yield fileSource(resolve(path), basename(path), fileStem(path));
     return;
   }
   if (!kind && !isDynamicPattern(path)) {
@@ -43,11 +45,34 @@ export async function* localSources(path: string): AsyncGenerator<FileSource> {
       `structures/sources: ${kind ? `the folder '${path}' holds no files` : `no file matches '${path}'`}; structure files are needed`,
     );
   }
-  for (const name of names.sort(byCodePoint)) yield fileSource(resolve(folder, name), name);
+  const sorted = names.sort(compareCodePoints);
+  const stems = distinctStems(sorted);
+  for (const [i, name] of sorted.entries()) yield fileSource(resolve(folder, name), name, stems[i]);
 }
 
-function fileSource(path: string, name: string): FileSource {
-  return { name, path, open: () => createReadStream(path) };
+function fileSource(path: string, name: string, stem: string): FileSource {
+  return { name, path, stem, open: () => fileBytes(path) };
+}
+
+/** Bytes of the first reading; most files of structures are shorter. */
+const FIRST_BYTES = 1 << 16;
+
+/**
+ * Bytes of a file. A stream opens, reads and closes by four turns through the thread pool, which take several times as long as
+ * parsing a POSCAR; a short file is read at once instead.
+ */
+export async function* fileBytes(path: string): AsyncGenerator<Uint8Array> {
+  const file = openSync(path, 'r');
+  let length: number;
+  const first = Buffer.allocUnsafe(FIRST_BYTES);
+  try {
+    length = readSync(file, first);
+  } finally {
+    closeSync(file);
+  }
+  yield first.subarray(0, length);
+  if (length === FIRST_BYTES)
+    yield* createReadStream(path, { start: length, highWaterMark: 1 << 18 }) as AsyncIterable<Uint8Array>;
 }
 
 /** The folders before the first one with a wildcard, and the rest. */
@@ -58,9 +83,4 @@ function splitGlob(path: string): { folder: string; pattern: string } {
   const at = Math.max(0, Math.min(first, parts.length - 1));
   const folder = parts.slice(0, at).join('/');
   return { folder: folder === '' ? (path.startsWith('/') ? '/' : '.') : folder, pattern: parts.slice(at).join('/') };
-}
-
-/** Not the order of UTF-16 units, in which U+10000 comes before U+FFFF, and of no locale: the same on every machine. */
-function byCodePoint(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }

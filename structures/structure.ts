@@ -12,16 +12,29 @@ export interface Structure {
   source: string;
 }
 
-/** Reason codes of the quarantine table that describe the input itself. */
+/** Reason codes of the quarantine table that describe the input itself; `docs/formats.md` has which format gives which. */
 export const STRUCTURE_REJECTION_CODES = [
+  /** Not of any format koine reads, broken, or of a kind that is no crystal of three periodic directions. */
   'unparsable',
+  /** No atoms, or nothing at all. */
   'empty',
+  /** A number of cell or position is not finite. */
   'non_finite',
+  /** The lattice vectors span no volume. */
   'singular_cell',
+  /** Two atoms nearer than any bond. */
   'atoms_too_close',
+  /** A site shared by elements or vacancies, or one of alternatives. */
   'partial_occupancy',
+  /** A species that is no element: dummy, vacancy, group of atoms. */
   'unknown_element',
+  /** Past a limit: atoms, cell, symmetry operations, depth, unpacked bytes. */
   'too_large',
+  /** Atoms that the input says are there have no positions. */
+  'incomplete',
+  /** Two statements of the input cannot both be true. */
+  'contradictory',
+  /** The id names another structure already. */
   'duplicate_id',
 ] as const;
 /** One of {@link STRUCTURE_REJECTION_CODES}. */
@@ -43,6 +56,8 @@ export type ReadItem = { structure: Structure } | { rejection: Rejection };
 export interface ByteSource {
   /** Name shown in `source` and used to guess the format together with the content, e.g. `mp/mp-1.cif.gz`. */
   name: string;
+  /** What its structures are called that state no id; told by the name where it is not given. */
+  stem?: string;
   open(): AsyncIterable<Uint8Array>;
   /** Size, where it is known. */
   bytes?: number;

@@ -15,8 +15,8 @@ import {
   summariseScores,
   type Predicted,
   type SpaceSums,
-} from '../../latent/diagnostics/evaluate.js';
-import type { Substitution } from '../../latent/diagnostics/substitutions.js';
+} from '../../latent/arithmetic/evaluate.js';
+import type { Substitution } from '../../latent/arithmetic/substitutions.js';
 import { clusterMeans } from '../../latent/statistics/clusterBootstrap.js';
 import { compositionBaselines, type ReferenceAtoms } from '../../latent/diagnostics/compositionBaselines.js';
 import { drift, type DriftOptions, type Versions } from '../../latent/diagnostics/drift.js';
@@ -25,7 +25,7 @@ import { errorPrediction, type ErrorPredictionTask } from '../../latent/diagnost
 import { finiteFloat64, matrix, takeRows, type Matrix } from '../../latent/base/matrix.js';
 import { decodeMoments, momentsOf } from '../../latent/statistics/moments.js';
 import { novelty } from '../../latent/diagnostics/novelty.js';
-import { nearestDistances } from '../../latent/base/orbits.js';
+import { nearestDistances } from '../../latent/diagnostics/orbitSpreads.js';
 import { applyDirectProjection, fitDirectProjection, NoVariance } from '../../latent/basis/pca.js';
 import { seededRandom, shuffle } from '../../latent/base/random.js';
 import { hubness, nearestNeighbours } from '../../latent/neighbours/neighbours.js';
@@ -255,7 +255,7 @@ async function figures(
   };
 }
 
-/** Why distances in a space say little: all its vectors point one way, or lie in a few directions. Null where they do not. */
+/** What docs/method.md, Spaces, warns of. */
 function warningOf({ meanCosine, meanShare, effectiveRank, dim }: SpaceDiagnostics, mend: string): string | null {
   if (meanCosine > ANISOTROPY_WARNING)
     return (

@@ -2,11 +2,12 @@ import { deserialize, serialize } from 'node:v8';
 import type { RunSpec } from '../../config/runSpec.js';
 import { digestJson, sha256Hex } from '../../datasets/digest.js';
 import { finiteFloat64, matrix, takeRows, type Matrix } from '../../latent/base/matrix.js';
-import { compareClouds, type ComparedValue, type CompareOptions } from '../../latent/similarity/comparePair.js';
+import { compareClouds } from '../../latent/similarity/comparePair.js';
+import type { ComparedValue, CompareOptions } from '../../latent/similarity/measured.js';
 import { prepareCloud, type CloudOptions, type CloudWork } from '../../latent/similarity/preparedCloud.js';
 import { RowSet } from '../../latent/samples/rowSet.js';
 import { elementStrata, type Stratum } from '../../latent/samples/strata.js';
-import type { Space } from '../pairs/rows.js';
+import type { Space } from '../../config/names.js';
 
 /** Rows of a draw, in the order of its sample. */
 export interface DrawnRows {

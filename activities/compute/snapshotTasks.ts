@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { compareCodePoints } from '../../datasets/canonicalJson.js';
+import { compareCodePoints } from '../../text/codePoints.js';
 import { sha256Hex } from '../../datasets/digest.js';
 import type { QuarantineRow } from '../../datasets/tables/quarantine.js';
 import { encodeStructures } from '../../datasets/tables/structures.js';

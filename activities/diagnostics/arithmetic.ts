@@ -1,7 +1,7 @@
 import type { AnalogiesRow } from '../../datasets/tables/analogies.js';
 import type { ArithmeticRow } from '../../datasets/tables/arithmetic.js';
-import type { SpaceSums } from '../../latent/diagnostics/evaluate.js';
-import type { Substitution } from '../../latent/diagnostics/substitutions.js';
+import type { SpaceSums } from '../../latent/arithmetic/evaluate.js';
+import type { Substitution } from '../../latent/arithmetic/substitutions.js';
 import { elementSymbol } from '../../structures/elements.js';
 import { pairNames } from '../pairs/pairs.js';
 import type { Space } from '../pairs/rows.js';

@@ -1,9 +1,10 @@
-import { compareCodePoints } from '../../datasets/canonicalJson.js';
+import { compareCodePoints } from '../../text/codePoints.js';
 import { digestJson } from '../../datasets/digest.js';
 import * as keys from '../../datasets/keys.js';
 import { atypicalTable, type AtypicalRow } from '../../datasets/tables/atypical.js';
 import { decodeCoordinates } from '../../datasets/tables/coordinates.js';
-import { columnScale, disagreement, type ColumnScale, type Opinion } from '../../latent/diagnostics/disagreement.js';
+import { disagreement, type Opinion } from '../../latent/diagnostics/disagreement.js';
+import { columnScale, type ColumnScale } from '../../latent/statistics/columnScale.js';
 import { matrix, takeRows } from '../../latent/base/matrix.js';
 import { percentile } from '../../latent/diagnostics/novelty.js';
 import { shardParts } from '../project/projected.js';

@@ -1,5 +1,5 @@
 import { digestJson } from '../../datasets/digest.js';
-import { mineSubstitutions, type Substitution } from '../../latent/diagnostics/substitutions.js';
+import { mineSubstitutions, type Substitution } from '../../latent/arithmetic/substitutions.js';
 import type { AtomId } from '../../latent/base/atomId.js';
 import { rankRows } from '../../latent/samples/rows.js';
 import type { PlanDocument } from '../run/documents.js';

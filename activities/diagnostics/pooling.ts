@@ -1,7 +1,7 @@
 import { digestJson } from '../../datasets/digest.js';
 import type { StoredAtomVectors } from '../../datasets/tables/atomVectors.js';
 import { matrix, type Matrix } from '../../latent/base/matrix.js';
-import { orbitSpreads } from '../../latent/base/orbits.js';
+import { orbitSpreads } from '../../latent/diagnostics/orbitSpreads.js';
 import type { Space } from '../pairs/rows.js';
 import type { PageEntry } from '../run/documents.js';
 import { decodeArrays, encodeArrays } from '../run/typedArrays.js';

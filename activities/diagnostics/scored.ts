@@ -1,4 +1,4 @@
-import { compareCodePoints } from '../../datasets/canonicalJson.js';
+import { compareCodePoints } from '../../text/codePoints.js';
 import { digestJson } from '../../datasets/digest.js';
 import * as keys from '../../datasets/keys.js';
 import { putPartList, type PartListEntry } from '../../datasets/manifest.js';

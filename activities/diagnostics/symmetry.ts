@@ -2,7 +2,7 @@ import { decodeStructures, type StructureRow } from '../../datasets/tables/struc
 import type { SymmetryRow } from '../../datasets/tables/symmetry.js';
 import { hashUnit } from '../../latent/base/random.js';
 import { takeRows } from '../../latent/base/matrix.js';
-import { SPREAD_LADDER } from '../../latent/base/orbits.js';
+import { SPREAD_LADDER } from '../../latent/diagnostics/orbitSpreads.js';
 import { measureInvariance } from '../../models/invariance.js';
 import type { PlannedRun } from '../run/openRun.js';
 import { diagnosticStage, itemOfModels, paramsOf, type TableRows } from './diagnostic.js';

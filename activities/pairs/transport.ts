@@ -9,7 +9,8 @@ import { transportTable, type TransportRow } from '../../datasets/tables/transpo
 import { encodeTransportBarycentric, type TransportBarycentric } from '../../datasets/tables/transportBarycentric.js';
 import { transportSummaryTable, type TransportSummaryRow } from '../../datasets/tables/transportSummary.js';
 import type { ElementBounds } from '../../latent/transport/elementBounds.js';
-import type { SolvedPair, SolvePairOptions, TransportDesign } from '../../latent/transport/solvePair.js';
+import type { TransportDesign } from '../../config/names.js';
+import type { SolvedPair, SolvePairOptions } from '../../latent/transport/solvePair.js';
 import { invalidInput } from '../engine/failures.js';
 import { anchorPart } from '../project/anchorVectors.js';
 import { modelInBasis } from '../project/projected.js';

@@ -1,5 +1,6 @@
 import type { BasisRecord } from '../../datasets/basis.js';
-import { canonicalJsonBytes, compareCodePoints } from '../../datasets/canonicalJson.js';
+import { canonicalJsonBytes } from '../../datasets/canonicalJson.js';
+import { compareCodePoints } from '../../text/codePoints.js';
 import { digestJson, sha256Hex } from '../../datasets/digest.js';
 import * as keys from '../../datasets/keys.js';
 import type { PartEntry } from '../../datasets/manifest.js';

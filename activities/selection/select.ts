@@ -2,7 +2,7 @@ import { digestJson } from '../../datasets/digest.js';
 import * as keys from '../../datasets/keys.js';
 import type { PartEntry } from '../../datasets/manifest.js';
 import { findReceipt, writeReceipt } from '../../datasets/receipts.js';
-import { compareCodePoints } from '../../latent/base/atomId.js';
+import { compareCodePoints } from '../../text/codePoints.js';
 import type { PageSelection, RowRequest, SelectedRecord, SelectionRequest } from '../compute/selectionTasks.js';
 import type { PlanDocument } from '../run/documents.js';
 import type { Computed, ItemStage } from '../run/itemStage.js';

@@ -1,4 +1,4 @@
-import { compareCodePoints } from '../../datasets/canonicalJson.js';
+import { compareCodePoints } from '../../text/codePoints.js';
 import { digestJson } from '../../datasets/digest.js';
 import * as keys from '../../datasets/keys.js';
 import type { QuarantineRow } from '../../datasets/tables/quarantine.js';

@@ -1,4 +1,4 @@
-import { compareCodePoints } from '../../datasets/canonicalJson.js';
+import { compareCodePoints } from '../../text/codePoints.js';
 import type { StructureRow } from '../../datasets/tables/structures.js';
 
 /** A structure on its way into a snapshot. */

@@ -2,7 +2,7 @@ import { canonicalJsonBytes } from '../../datasets/canonicalJson.js';
 import { digestJson } from '../../datasets/digest.js';
 import * as keys from '../../datasets/keys.js';
 import type { QuarantineRow } from '../../datasets/tables/quarantine.js';
-import { compareCodePoints } from '../../latent/base/atomId.js';
+import { compareCodePoints } from '../../text/codePoints.js';
 import { invalidInput } from '../engine/failures.js';
 import type { Work } from '../engine/heartbeat.js';
 import type {

@@ -1,5 +1,4 @@
-"""
-The official CHGNet as a peer of koine's embeddings: the calculator in a loop, as a user would call it (energy, forces, stress,
+"""The official CHGNet as a peer of koine's embeddings: the calculator in a loop, as a user would call it (energy, forces, stress,
 magnetic moments), and the batched forward for energies and atom features alone, without gradients; graphs are built in both.
 Environment `chgnet`; the protocol is in serve.py; "model" is an official name, e.g. "0.3.0".
 """
@@ -8,6 +7,7 @@ import torch
 from chgnet.model import CHGNet
 from chgnet.model.dynamics import CHGNetCalculator
 from pymatgen.io.ase import AseAtomsAdaptor
+
 from serve import serve
 
 
@@ -18,7 +18,12 @@ def peer(ask):
 
     def forward(crystals):
         with torch.no_grad():
-            model.predict_structure([AseAtomsAdaptor.get_structure(crystal) for crystal in crystals], task="e", return_atom_feas=True, batch_size=len(crystals))
+            model.predict_structure(
+                [AseAtomsAdaptor.get_structure(crystal) for crystal in crystals],
+                task="e",
+                return_atom_feas=True,
+                batch_size=len(crystals),
+            )
 
     return calculator, forward
 

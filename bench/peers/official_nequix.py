@@ -1,5 +1,4 @@
-"""
-The official Nequix (0.4.5, JAX) as a peer of koine's embeddings: the calculator in a loop, as a user would call it (energy,
+"""The official Nequix (0.4.5, JAX) as a peer of koine's embeddings: the calculator in a loop, as a user would call it (energy,
 forces, stress), and its node energies, compiled, for several structures at once, padded as its calculator pads, without
 gradients; graphs are built in both. JAX compiles every shape anew, which takes seconds a shape: the times are those of a second
 pass over the same structures, when all shapes are compiled.
@@ -37,10 +36,12 @@ def peer(ask):
         species = np.zeros(padded(int(offsets[-1]), 8), np.int32)
         senders, receivers = np.full((2, len(vectors)), len(species) - 1, np.int32)
         at = 0
-        for graph, first in zip(graphs, offsets):
+        for graph, first in zip(graphs, offsets[:-1], strict=True):
             to = at + len(graph["senders"])
             positions = graph["positions"]
-            vectors[at:to] = positions[graph["senders"]] - positions[graph["receivers"]] + graph["shifts"] @ graph["cell"]
+            vectors[at:to] = (
+                positions[graph["senders"]] - positions[graph["receivers"]] + graph["shifts"] @ graph["cell"]
+            )
             senders[at:to], receivers[at:to] = graph["senders"] + first, graph["receivers"] + first
             species[first : first + len(graph["species"])] = graph["species"]
             at = to

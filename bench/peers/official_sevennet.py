@@ -1,16 +1,16 @@
-"""
-The official SevenNet as a peer of koine's embeddings: the calculator in a loop, as a user would call it (energy, forces,
+"""The official SevenNet as a peer of koine's embeddings: the calculator in a loop, as a user would call it (energy, forces,
 stress), and the batched forward without its force module and without gradients; graphs are built in both.
 Environment `sevennet`; the protocol is in serve.py; "model" is an official name such as "7net-0" or a checkpoint, "modality" one of it.
 """
 
 import torch
-from serve import serve
 from sevenn.atom_graph_data import AtomGraphData
 from sevenn.calculator import SevenNetCalculator
 from sevenn.train.dataload import unlabeled_atoms_to_graph
 from sevenn.util import load_checkpoint
 from torch_geometric.data import Batch
+
+from serve import serve
 
 
 def peer(ask):

@@ -1,5 +1,4 @@
-"""
-The official TensorNet (matgl 2.1.1) as a peer of koine's embeddings: the calculator in a loop, as a user would call it
+"""The official TensorNet (matgl 2.1.1) as a peer of koine's embeddings: the calculator in a loop, as a user would call it
 (energy, forces, stress), and the batched forward of its Potential without gradients; graphs are built in both.
 Environment `matgl`; the protocol is in serve.py; "model" is an official name or the folder of a saved Potential.
 """
@@ -10,11 +9,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2] / "models" / "export"))
 
 import torch
+from matgl.ext.ase import Atoms2Graph, PESCalculator
+from torch_geometric.data import Batch
+
 from koine_export.family import Request
 from koine_export.matgl_potential import load_potential
-from matgl.ext.ase import Atoms2Graph, PESCalculator
 from serve import serve
-from torch_geometric.data import Batch
 
 
 def potential_of(model):
@@ -31,7 +31,7 @@ def peer(ask):
 
     def forward(crystals):
         with torch.no_grad():
-            graphs, lattices, states = zip(*(convert.get_graph(crystal) for crystal in crystals))
+            graphs, lattices, states = zip(*(convert.get_graph(crystal) for crystal in crystals), strict=True)
             scalar(Batch.from_data_list(list(graphs)), torch.cat(lattices), states[0])
 
     return calculator, forward

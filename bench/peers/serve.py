@@ -1,5 +1,4 @@
-"""
-What the official packages have in common as peers of koine's embeddings.
+"""What the official packages have in common as peers of koine's embeddings.
 
 One JSON object a line on stdin and on stdout: {"model": ..., "structures": "a.extxyz", "threads": 1, "batch_sizes": [1, 16]} is
 answered by {"structures": 60, "calculator": seconds, "batched": {"1": seconds, "16": seconds}, "version": "0.4.2"}. Each peer runs
@@ -16,8 +15,7 @@ from ase.io import read
 
 
 def serve(package, prepare, warm_up):
-    """
-    Answers until stdin ends.
+    """Answers until stdin ends.
     prepare(ask): -> (calculator, forward): an ASE calculator, called one by one as a user would; `forward(crystals)` computes them at once,
     without gradients where the package allows
     warm_up(crystals): those of a first, untimed pass
@@ -31,7 +29,9 @@ def serve(package, prepare, warm_up):
             answer = {
                 "structures": len(crystals),
                 "calculator": _seconds(calculator.calculate, warm, crystals),
-                "batched": {size: _seconds(forward, _chunks(warm, size), _chunks(crystals, size)) for size in ask["batch_sizes"]},
+                "batched": {
+                    size: _seconds(forward, _chunks(warm, size), _chunks(crystals, size)) for size in ask["batch_sizes"]
+                },
                 "version": version(package),
             }
         print(json.dumps(answer), flush=True)

@@ -2,6 +2,7 @@ import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { EXIT } from '../../config/names.js';
 import { settingsReference } from '../../config/settings.js';
 import { openStore } from '../../datasets/store/open.js';
+import { probeConditionalWrites } from '../../datasets/store/probe.js';
 import { finding, type Finding } from '../../infra/check.js';
 import { diagnose } from '../../infra/doctor.js';
 import { openModels } from '../../workers/dependencies.js';
@@ -66,9 +67,12 @@ export async function doctor(context: Context, options: DoctorOptions): Promise<
   return missing.length === 0 ? EXIT.done : EXIT.failed;
 }
 
-/** Reads the store: credentials, endpoint and bucket are tried, nothing is written. */
+/** Reads the store: credentials, endpoint and bucket are tried. On S3 an object is written and removed too, to see conditional writes. */
 async function probeOutput(url: string): Promise<Finding> {
   const store = openStore(url);
+  const wrong = url.startsWith('s3://') ? await probeConditionalWrites(store) : undefined;
+  if (wrong)
+    return finding('missing', `${store.url}: ${wrong}`, 'choose a server, or a version of it, with conditional writes');
   for await (const { key } of store.list('')) return finding('ok', `${store.url} answers, it holds e.g. ${key}`);
   return finding('ok', `${store.url} answers, it is empty`);
 }

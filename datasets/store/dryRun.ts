@@ -1,12 +1,20 @@
-import { compareCodePoints } from '../canonicalJson.js';
+import { compareCodePoints } from '../../text/codePoints.js';
 import { sha256Hex } from '../digest.js';
-import { checkRange } from './folder.js';
-import { ObjectNotFound, checkKey, type ObjectInfo, type ObjectStore, type StoreOptions } from './objectStore.js';
+import {
+  ObjectNotFound,
+  checkKey,
+  checkRange,
+  type ByteRange,
+  type ObjectInfo,
+  type ObjectStore,
+  type StoreOptions,
+} from './objectStore.js';
 
 interface Kept {
   /** undefined: deleted */
   bytes: Uint8Array | undefined;
   modified: Date;
+  etag: string;
 }
 
 /**
@@ -47,18 +55,25 @@ export class DryRunStore implements ObjectStore {
       : this.below.getRange(key, start, end, options);
   }
 
+  async *stream(key: string, range: ByteRange = {}, options: StoreOptions = {}): AsyncIterable<Uint8Array> {
+    const { start = 0, end = Infinity } = range;
+    checkRange(key, start, end);
+    if (this.kept.has(key)) yield this.own(key, options).slice(start, end);
+    else yield* this.below.stream(key, range, options);
+  }
+
   async getWithEtag(key: string, options: StoreOptions = {}): Promise<{ bytes: Uint8Array; etag: string } | undefined> {
     const kept = this.kept.get(key);
     if (!kept) return this.below.getWithEtag(key, options);
     options.signal?.throwIfAborted();
-    return kept.bytes && { bytes: Uint8Array.from(kept.bytes), etag: `dry-run ${sha256Hex(kept.bytes)}` };
+    return kept.bytes && { bytes: Uint8Array.from(kept.bytes), etag: kept.etag };
   }
 
   async head(key: string, options: StoreOptions = {}): Promise<ObjectInfo | undefined> {
     const kept = this.kept.get(key);
     if (!kept) return this.below.head(key, options);
     options.signal?.throwIfAborted();
-    return kept.bytes && { key, bytes: kept.bytes.length, modified: kept.modified };
+    return kept.bytes && { key, bytes: kept.bytes.length, modified: kept.modified, etag: kept.etag };
   }
 
   put(key: string, bytes: Uint8Array, options: StoreOptions = {}): Promise<void> {
@@ -93,7 +108,7 @@ export class DryRunStore implements ObjectStore {
     const own = [...this.kept]
       .filter(([key]) => key.startsWith(prefix))
       .sort(([a], [b]) => compareCodePoints(a, b))
-      .map(([key, { bytes, modified }]) => ({ key, bytes: bytes?.length, modified }));
+      .map(([key, { bytes, modified, etag }]) => ({ key, bytes: bytes?.length, modified, etag }));
     let next = 0;
     const ownBefore = function* (key: string | undefined): Iterable<ObjectInfo> {
       for (; next < own.length; next++) {
@@ -124,6 +139,7 @@ export class DryRunStore implements ObjectStore {
   private keep(key: string, bytes: Uint8Array | undefined, options: StoreOptions): void {
     checkKey(key);
     options.signal?.throwIfAborted();
-    this.kept.set(key, { bytes, modified: new Date() });
+    const etag = bytes ? `dry-run ${sha256Hex(bytes)}` : '';
+    this.kept.set(key, { bytes, modified: new Date(), etag });
   }
 }

@@ -1,37 +1,29 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
-import {
-  copyFile,
-  link,
-  mkdir,
-  open,
-  readFile,
-  readdir,
-  rename,
-  rm,
-  rmdir,
-  stat,
-  type FileHandle,
-} from 'node:fs/promises';
+import { constants, type BigIntStats } from 'node:fs';
+import { copyFile, link, mkdir, open, readFile, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { compareCodePoints } from '../canonicalJson.js';
-import { withLock } from './lock.js';
+import { withLock } from '../../locks/lock.js';
+import { compareCodePoints } from '../../text/codePoints.js';
+import { codeOf, explained, flushFile, flushFolder, isMissing, readAt, sweepDrafts } from './files.js';
 import {
+  ObjectChanged,
   ObjectNotFound,
-  StoreRefused,
   checkKey,
+  checkRange,
+  type ByteRange,
   type ObjectInfo,
   type ObjectStore,
   type StoreOptions,
 } from './objectStore.js';
+import { count } from './requestCounts.js';
 
 /** Drafts and locks live here, on the file system of the objects but outside every folder that a reader globs. */
 const PRIVATE = '.tmp';
-/** A draft this old was left by a killed process. */
-const ABANDONED_DRAFT_MS = 24 * 3600 * 1000;
 /** A delete may take away the folder that a put just made; the put makes it again. */
 const PLACE_ATTEMPTS = 10;
+/** Bytes of one piece of a streamed object. */
+const PIECE_BYTES = 1 << 20;
 
 /**
  * An object store in a folder: one file an object, its key the relative path.
@@ -53,28 +45,52 @@ export class FolderStore implements ObjectStore {
 
   async get(key: string, options: StoreOptions = {}): Promise<Uint8Array> {
     const file = this.pathOf(key);
-    return this.reading(key, () => readFile(file, { signal: options.signal }));
+    count('get');
+    const bytes = await this.reading(key, () => readFile(file, { signal: options.signal }));
+    count('bytesIn', bytes.length);
+    return bytes;
   }
 
   async getRange(key: string, start: number, end: number, options: StoreOptions = {}): Promise<Uint8Array> {
     options.signal?.throwIfAborted();
     checkRange(key, start, end);
-    return this.reading(key, async () => {
+    count('get');
+    const bytes = await this.reading(key, async () => {
       const file = await open(this.pathOf(key), 'r');
       try {
-        const bytes = new Uint8Array(Math.max(0, Math.min(end, (await file.stat()).size) - start));
-        let at = 0;
-        while (at < bytes.length) {
-          options.signal?.throwIfAborted();
-          const { bytesRead } = await file.read(bytes, at, bytes.length - at, start + at);
-          if (bytesRead === 0) return bytes.subarray(0, at);
-          at += bytesRead;
-        }
-        return bytes;
+        const length = Math.max(0, Math.min(end, (await file.stat()).size) - start);
+        return await readAt(file, new Uint8Array(length), start, options.signal);
       } finally {
         await file.close();
       }
     });
+    count('bytesIn', bytes.length);
+    return bytes;
+  }
+
+  async *stream(
+    key: string,
+    { start = 0, end = Infinity }: ByteRange = {},
+    options: StoreOptions = {},
+  ): AsyncIterable<Uint8Array> {
+    options.signal?.throwIfAborted();
+    checkRange(key, start, end);
+    count('get');
+    // An open file is one version: a put moves another file to its name.
+    const file = await this.reading(key, () => open(this.pathOf(key), 'r'));
+    try {
+      const last = Math.min(end, (await file.stat()).size);
+      for (let at = start; at < last;) {
+        const wanted = new Uint8Array(Math.min(PIECE_BYTES, last - at));
+        const piece = await this.reading(key, () => readAt(file, wanted, at, options.signal));
+        if (piece.length === 0) throw new ObjectChanged(this.url, key); // cut short by another program
+        count('bytesIn', piece.length);
+        yield piece;
+        at += piece.length;
+      }
+    } finally {
+      await file.close();
+    }
   }
 
   async getWithEtag(key: string, options: StoreOptions = {}): Promise<{ bytes: Uint8Array; etag: string } | undefined> {
@@ -89,29 +105,26 @@ export class FolderStore implements ObjectStore {
 
   async head(key: string, options: StoreOptions = {}): Promise<ObjectInfo | undefined> {
     options.signal?.throwIfAborted();
-    try {
-      const status = await stat(this.pathOf(key));
-      // Change time: a hard link made just now is a new object, though its bytes are old.
-      return status.isFile() ? { key, bytes: status.size, modified: status.ctime } : undefined;
-    } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw error;
-    }
+    count('head');
+    return this.infoOf(key);
   }
 
   async put(key: string, bytes: Uint8Array, options: StoreOptions = {}): Promise<void> {
+    count('put');
     await this.withDraft(key, bytes, options, (draft, file) => rename(draft, file));
   }
 
   async putIfAbsent(key: string, bytes: Uint8Array, options: StoreOptions = {}): Promise<'written' | 'exists'> {
-    if (await this.head(key, options)) return 'exists';
+    options.signal?.throwIfAborted();
+    count('putIf');
+    if (await this.infoOf(key)) return 'exists';
     try {
       await this.withDraft(key, bytes, options, (draft, file) => link(draft, file));
       return 'written';
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') throw error;
       const folder = (await stat(this.pathOf(key)).catch(() => undefined))?.isDirectory() ?? false;
-      if (folder) throw this.explained(Object.assign(error as Error, { code: 'EISDIR' }), key);
+      if (folder) throw explained(Object.assign(error as Error, { code: 'EISDIR' }), 'write', this.pathOf(key));
       return 'exists';
     }
   }
@@ -123,40 +136,49 @@ export class FolderStore implements ObjectStore {
     options: StoreOptions = {},
   ): Promise<'written' | 'conflict'> {
     checkKey(key);
-    const locks = path.join(this.root, PRIVATE, 'locks');
-    return withLock(
-      locks,
-      key,
-      async () => {
-        if ((await this.getWithEtag(key, options))?.etag !== etag) return 'conflict';
-        await this.put(key, bytes, options);
-        return 'written';
-      },
-      options.signal,
-    );
+    count('putIf');
+    const name = createHash('sha256').update(key).digest('hex').slice(0, 32);
+    const swap = async (checkHeld: () => Promise<void>) => {
+      if ((await this.getWithEtag(key, options))?.etag !== etag) return 'conflict';
+      await this.withDraft(key, bytes, options, async (draft, file) => {
+        await checkHeld();
+        await rename(draft, file);
+      });
+      return 'written';
+    };
+    try {
+      return await withLock(path.join(this.root, PRIVATE, 'locks', name), swap, options);
+    } catch (error) {
+      throw explained(error, 'write', this.pathOf(key));
+    }
   }
 
   async copy(from: string, to: string, options: StoreOptions = {}): Promise<void> {
     options.signal?.throwIfAborted();
     const source = this.pathOf(from);
     const target = this.pathOf(to);
-    // Objects are replaced, never written in place, so two keys can share one file. Where the file system has no (more) links, copy.
-    const draft = await this.newDraft();
+    count('copy');
     try {
-      await link(source, draft).catch((error: unknown) => {
-        if (!['EPERM', 'ENOTSUP', 'EXDEV', 'EMLINK'].includes(codeOf(error))) throw error;
-        return copyFile(source, draft, constants.COPYFILE_FICLONE);
-      });
-      await this.place(target, () => rename(draft, target));
+      const draft = await this.newDraft();
+      try {
+        // Objects are replaced, never written in place, so two keys can share one file. Where the file system has no (more) links, copy.
+        await link(source, draft).catch(async (error: unknown) => {
+          if (!['EPERM', 'ENOTSUP', 'EXDEV', 'EMLINK'].includes(codeOf(error))) throw error;
+          await copyFile(source, draft, constants.COPYFILE_FICLONE);
+          await flushFile(draft);
+        });
+        await this.place(target, () => rename(draft, target));
+      } finally {
+        await rm(draft, { force: true }); // rename(2) leaves both names where they are already one file
+      }
     } catch (error) {
-      if (isMissing(error) && !(await this.head(from))) throw new ObjectNotFound(this.url, from);
-      throw this.explained(error, to);
-    } finally {
-      await rm(draft, { force: true }); // rename(2) leaves both names where they are already one file
+      if (isMissing(error) && !(await this.infoOf(from))) throw new ObjectNotFound(this.url, from);
+      throw explained(error, 'write', target);
     }
   }
 
   async *list(prefix: string, options: StoreOptions = {}): AsyncIterable<ObjectInfo> {
+    count('list');
     yield* this.walk('', prefix, options);
   }
 
@@ -164,8 +186,9 @@ export class FolderStore implements ObjectStore {
     for (const key of keys) {
       options.signal?.throwIfAborted();
       const file = this.pathOf(key);
+      count('delete');
       await rm(file, { force: true }).catch((error: unknown) => {
-        if (!isMissing(error)) throw this.explained(error, key);
+        if (!isMissing(error)) throw explained(error, 'delete', file);
       });
       await this.removeEmptyFolders(path.dirname(file));
     }
@@ -181,8 +204,22 @@ export class FolderStore implements ObjectStore {
       return await action();
     } catch (error) {
       if (isMissing(error) || codeOf(error) === 'EISDIR') throw new ObjectNotFound(this.url, key);
-      throw error;
+      throw explained(error, 'read', this.pathOf(key));
     }
+  }
+
+  private async infoOf(key: string): Promise<ObjectInfo | undefined> {
+    let status: BigIntStats;
+    try {
+      status = await stat(this.pathOf(key), { bigint: true });
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw explained(error, 'read', this.pathOf(key));
+    }
+    if (!status.isFile()) return undefined;
+    const etag = `${status.size}-${status.mtimeNs}-${status.ino}`;
+    // Change time: a hard link made just now is a new object, though its bytes are old.
+    return { key, bytes: Number(status.size), modified: status.ctime, etag };
   }
 
   /** Objects below `folder` ('' or ending in '/') in code-point order of their whole keys: `a.b` comes before `a/b`. */
@@ -193,7 +230,7 @@ export class FolderStore implements ObjectStore {
       entries = await readdir(path.join(this.root, folder), { withFileTypes: true });
     } catch (error) {
       if (isMissing(error)) return;
-      throw error;
+      throw explained(error, 'read', path.join(this.root, folder));
     }
     const names = entries
       .filter((entry) => (entry.isFile() || entry.isDirectory()) && !(folder === '' && entry.name === PRIVATE))
@@ -203,7 +240,7 @@ export class FolderStore implements ObjectStore {
       if (name.endsWith('/')) {
         if (name.startsWith(prefix) || prefix.startsWith(name)) yield* this.walk(name, prefix, options);
       } else if (name.startsWith(prefix)) {
-        const info = await this.head(name, options);
+        const info = await this.infoOf(name);
         if (info) yield info; // deleted meanwhile otherwise
       }
     }
@@ -217,6 +254,7 @@ export class FolderStore implements ObjectStore {
   ): Promise<void> {
     const file = this.pathOf(key);
     options.signal?.throwIfAborted();
+    count('bytesOut', bytes.length);
     try {
       const draft = await this.newDraft();
       try {
@@ -233,14 +271,14 @@ export class FolderStore implements ObjectStore {
         await rm(draft, { force: true });
       }
     } catch (error) {
-      throw this.explained(error, key);
+      throw explained(error, 'write', file);
     }
   }
 
   private async newDraft(): Promise<string> {
     const drafts = path.join(this.root, PRIVATE, 'drafts');
     await mkdir(drafts, { recursive: true });
-    this.swept ??= sweep(drafts);
+    this.swept ??= sweepDrafts(drafts);
     await this.swept;
     return path.join(drafts, randomUUID());
   }
@@ -279,61 +317,4 @@ export class FolderStore implements ObjectStore {
       }
     }
   }
-
-  private explained(error: unknown, key: string): unknown {
-    const where = path.join(this.root, key);
-    const remedy = {
-      ENOSPC: 'the disk is full; free space or choose another output',
-      EDQUOT: 'the disk quota is used up; free space or choose another output',
-      EFBIG:
-        'the file size limit of the process or file system is reached; raise it (ulimit -f) or choose another output',
-      EROFS: 'the file system is read-only; choose another output',
-      EACCES: 'permission denied; make the folder writable or choose another output',
-      ENAMETOOLONG: 'the name is too long for this file system (255 bytes a segment)',
-      ENOTDIR: 'a part of the path is a file; keys K and K/... cannot both exist in a folder',
-      EISDIR: 'there is a folder of that name; keys K and K/... cannot both exist in a folder',
-    }[codeOf(error)];
-    return remedy ? new StoreRefused(`datasets: cannot write ${where}: ${remedy}`, { cause: error }) : error;
-  }
-}
-
-/** @throws RangeError where [start, end) is no range */
-export function checkRange(key: string, start: number, end: number): void {
-  if (!(Number.isSafeInteger(start) && Number.isSafeInteger(end) && 0 <= start && start <= end)) {
-    throw new RangeError(`datasets: [${start}, ${end}) of '${key}' is no byte range; it needs 0 <= start <= end`);
-  }
-}
-
-async function sweep(drafts: string): Promise<void> {
-  for (const name of await readdir(drafts)) {
-    const draft = path.join(drafts, name);
-    const modified = await stat(draft).then(
-      (status) => status.ctimeMs,
-      () => Date.now(), // just moved to its place
-    );
-    if (Date.now() - modified > ABANDONED_DRAFT_MS) await rm(draft, { force: true });
-  }
-}
-
-async function flushFolder(folder: string): Promise<void> {
-  let handle: FileHandle;
-  try {
-    handle = await open(folder, 'r');
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return; // emptied and removed by a delete
-    throw error;
-  }
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-function codeOf(error: unknown): string {
-  return String((error as NodeJS.ErrnoException | undefined)?.code);
-}
-
-function isMissing(error: unknown): boolean {
-  return ['ENOENT', 'ENOTDIR'].includes(codeOf(error));
 }

@@ -3,8 +3,17 @@ export interface ObjectInfo {
   key: string;
   bytes: number;
   modified: Date;
-  /** Changes whenever the bytes do; only where the store knows it without reading them. */
-  etag?: string;
+  /**
+   * Changes whenever the bytes do, and costs no reading of them: ETag of S3; size, time and inode of a file. For
+   * {@link ObjectStore.putIfMatch} take the one of {@link ObjectStore.getWithEtag}.
+   */
+  etag: string;
+}
+
+/** Bytes [start, end) of an object; by default from its first to its last. */
+export interface ByteRange {
+  start?: number;
+  end?: number;
 }
 
 /** Options every operation takes: the signal reaches down to the request on the wire. */
@@ -23,6 +32,14 @@ export class ObjectNotFound extends Error {
   }
 }
 
+/** An object was replaced while it was read piece by piece. */
+export class ObjectChanged extends Error {
+  override readonly name = 'ObjectChanged';
+  constructor(storeUrl: string, key: string) {
+    super(`datasets: '${key}' in ${storeUrl} was replaced while it was read; read it again`);
+  }
+}
+
 /**
  * The storage protocol of koine: a flat key space with atomic puts and two conditional puts. Keys are `/`-separated,
  * relative, without `.` or `..` segments. Every put is atomic: a reader sees the whole old or the whole new object.
@@ -34,6 +51,12 @@ export interface ObjectStore {
   get(key: string, options?: StoreOptions): Promise<Uint8Array>;
   /** Bytes [start, end) of an object, fewer where it ends before. @throws {ObjectNotFound} */
   getRange(key: string, start: number, end: number, options?: StoreOptions): Promise<Uint8Array>;
+  /**
+   * The bytes of an object, or of a range of it, piece by piece: for what must not be in memory whole. All pieces are of one version.
+   * @throws {ObjectNotFound}
+   * @throws {ObjectChanged} where that version was replaced and the rest of it can't be had any more
+   */
+  stream(key: string, range?: ByteRange, options?: StoreOptions): AsyncIterable<Uint8Array>;
   /**
    * The object's bytes with their etag, for a later {@link putIfMatch}; undefined if there is none. An etag is opaque; equal
    * etags of one key mean equal bytes.
@@ -75,5 +98,13 @@ export function checkKey(key: string): void {
     throw new RangeError(
       `datasets: '${key}' is no object key; a key is relative, '/'-separated, at most 1024 bytes, without empty, '.' or '..' segments`,
     );
+  }
+}
+
+/** @throws RangeError where [start, end) is no range of bytes; Infinity ends it with the object */
+export function checkRange(key: string, start: number, end: number): void {
+  const numbers = Number.isSafeInteger(start) && (Number.isSafeInteger(end) || end === Infinity);
+  if (!(numbers && 0 <= start && start <= end)) {
+    throw new RangeError(`datasets: [${start}, ${end}) of '${key}' is no byte range; it needs 0 <= start <= end`);
   }
 }

@@ -2,7 +2,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FolderStore } from './folder.js';
 import type { ObjectStore } from './objectStore.js';
-import { S3Store, type S3Options } from './s3.js';
+import { S3Store } from './s3.js';
+import type { S3Options } from './s3Connection.js';
 
 /**
  * The object store a URL names: `s3://bucket/prefix`, `file:///abs/folder`, or a folder path (relative ones from the working

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { Readable } from 'node:stream';
 import {
   CopyObjectCommand,
   DeleteObjectsCommand,
@@ -7,50 +7,41 @@ import {
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
-  S3Client,
-  S3ServiceException,
 } from '@aws-sdk/client-s3';
-import { compareCodePoints } from '../canonicalJson.js';
-import { checkRange } from './folder.js';
+import { compareCodePoints } from '../../text/codePoints.js';
 import {
+  ObjectChanged,
   ObjectNotFound,
   StoreRefused,
   checkKey,
+  checkRange,
+  type ByteRange,
   type ObjectInfo,
   type ObjectStore,
   type StoreOptions,
 } from './objectStore.js';
+import type { Patience, StoreWait } from './patience.js';
+import { count, type RequestKind } from './requestCounts.js';
+import { S3Connection, isPassing, nameOf, persistently, statusOf, type S3Options } from './s3Connection.js';
+import { WRITE_ID, copyByParts, putByParts, type Condition, type PartsPlace } from './s3Parts.js';
 
-/**
- * How to reach S3. Everything else is the standard AWS environment: AWS_ENDPOINT_URL, AWS_REGION, the credentials chain,
- * AWS_REQUEST_CHECKSUM_CALCULATION and AWS_RESPONSE_CHECKSUM_VALIDATION.
- */
-export interface S3Options {
-  /** Server of an S3-compatible store; default AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL. Path-style addresses are used where it is set. */
-  endpoint?: string | undefined;
-  /** Default AWS_REGION, else us-east-1. */
-  region?: string | undefined;
-  /** Default: the SDK's credentials chain. */
-  credentials?: { accessKeyId: string; secretAccessKey: string; sessionToken?: string } | undefined;
-  /** Attempts of a request that fails for a passing reason: 5xx, throttling, a broken connection. Default 5. */
-  maxAttempts?: number | undefined;
-}
-
+/** Objects above this are put in parts, each repeated alone where it fails. */
+const PARTS_ABOVE_BYTES = 64 * 2 ** 20;
 const DELETE_BATCH = 1000;
-/** Metadata entry that tells one put from another with equal bytes. */
-const WRITE_ID = 'koine-write';
 
 /**
- * An object store under a prefix of an S3 bucket. Objects are put in one request (S3 allows 5 GiB), so there are no multipart
- * uploads to abandon. Conditional puts are exact under retries: where the answer to a put was lost and its repetition is refused,
- * the write id in the object's metadata says whether the first attempt won.
+ * An object store under a prefix of an S3 bucket. Requests that fail for a passing reason are repeated until the store answers, see
+ * `patience.ts`. Conditional puts are exact under repetition: where the answer to a put was lost and its repetition is refused, the write id
+ * in the object's metadata says whether the first attempt won. (One put that won, whose answer was lost and whose object was replaced
+ * before it was repeated, is told that it lost: of that nothing is left to see.)
  * @throws {StoreRefused} from every operation where bucket, credentials or permission are missing, naming the remedy
+ * @throws {StoreUnavailable} from every operation where the store does not answer for minutes
  */
 export class S3Store implements ObjectStore {
   readonly url: string;
-  private readonly client: S3Client;
+  private readonly connection: S3Connection;
   private readonly prefix: string;
-  private readonly maxAttempts: number;
+  private readonly onWait: (wait: StoreWait) => void;
 
   /** @param prefix '' or a folder-like prefix inside the bucket, without slashes around it */
   constructor(
@@ -60,39 +51,26 @@ export class S3Store implements ObjectStore {
   ) {
     this.prefix = prefix === '' ? '' : `${prefix}/`;
     this.url = `s3://${bucket}${prefix === '' ? '' : `/${prefix}`}`;
-    this.maxAttempts = options.maxAttempts ?? 5;
-    const endpoint = options.endpoint ?? process.env.AWS_ENDPOINT_URL_S3 ?? process.env.AWS_ENDPOINT_URL;
-    this.client = new S3Client({
-      region: options.region ?? process.env.AWS_REGION ?? 'us-east-1',
-      maxAttempts: this.maxAttempts,
-      ...(endpoint ? { endpoint, forcePathStyle: true } : {}),
-      ...(options.credentials ? { credentials: options.credentials } : {}),
-    });
+    this.connection = S3Connection.of(options);
+    this.onWait = options.onWait ?? warn;
   }
 
   async get(key: string, options: StoreOptions = {}): Promise<Uint8Array> {
-    const { bytes } = await this.read(key, undefined, options);
-    return bytes;
+    return (await this.read(key, {}, options)).bytes;
   }
 
   async getRange(key: string, start: number, end: number, options: StoreOptions = {}): Promise<Uint8Array> {
     checkRange(key, start, end);
-    if (start === end) {
-      if (await this.head(key, options)) return new Uint8Array(0);
-      throw new ObjectNotFound(this.url, key);
-    }
-    try {
-      const { bytes } = await this.read(key, `bytes=${start}-${end - 1}`, options);
-      return bytes;
-    } catch (error) {
-      if (nameOf(error) === 'InvalidRange') return new Uint8Array(0); // it ends before `start`
-      throw error;
-    }
+    return (await this.read(key, { start, end }, options)).bytes;
+  }
+
+  async *stream(key: string, range: ByteRange = {}, options: StoreOptions = {}): AsyncIterable<Uint8Array> {
+    yield* this.pieces(key, range, options, {});
   }
 
   async getWithEtag(key: string, options: StoreOptions = {}): Promise<{ bytes: Uint8Array; etag: string } | undefined> {
     try {
-      return await this.read(key, undefined, options);
+      return await this.read(key, {}, options);
     } catch (error) {
       if (error instanceof ObjectNotFound) return undefined;
       throw error;
@@ -102,9 +80,9 @@ export class S3Store implements ObjectStore {
   async head(key: string, options: StoreOptions = {}): Promise<ObjectInfo | undefined> {
     const command = new HeadObjectCommand(this.address(key));
     try {
-      const answer = await this.request(() => this.client.send(command, { abortSignal: options.signal }), key);
-      const { ContentLength = 0, LastModified = new Date(0), ETag } = answer;
-      return { key, bytes: ContentLength, modified: LastModified, ...(ETag !== undefined && { etag: ETag }) };
+      const answer = await this.request('head', key, options, (http) => this.connection.client.send(command, http));
+      const { ContentLength = 0, LastModified = new Date(0), ETag = '' } = answer;
+      return { key, bytes: ContentLength, modified: LastModified, etag: ETag };
     } catch (error) {
       if (error instanceof ObjectNotFound) return undefined;
       throw error;
@@ -112,12 +90,11 @@ export class S3Store implements ObjectStore {
   }
 
   async put(key: string, bytes: Uint8Array, options: StoreOptions = {}): Promise<void> {
-    const command = new PutObjectCommand({ ...this.address(key), Body: bytes });
-    await this.request(() => this.client.send(command, { abortSignal: options.signal }), key);
+    await this.write(key, bytes, undefined, options);
   }
 
   async putIfAbsent(key: string, bytes: Uint8Array, options: StoreOptions = {}): Promise<'written' | 'exists'> {
-    return (await this.putIf(key, bytes, { IfNoneMatch: '*' }, options)) ? 'written' : 'exists';
+    return (await this.write(key, bytes, { IfNoneMatch: '*' }, options)) ? 'written' : 'exists';
   }
 
   async putIfMatch(
@@ -127,7 +104,7 @@ export class S3Store implements ObjectStore {
     options: StoreOptions = {},
   ): Promise<'written' | 'conflict'> {
     try {
-      return (await this.putIf(key, bytes, { IfMatch: etag }, options)) ? 'written' : 'conflict';
+      return (await this.write(key, bytes, { IfMatch: etag }, options)) ? 'written' : 'conflict';
     } catch (error) {
       if (error instanceof ObjectNotFound) return 'conflict'; // gone, so it does not have the etag
       throw error;
@@ -137,11 +114,19 @@ export class S3Store implements ObjectStore {
   async copy(from: string, to: string, options: StoreOptions = {}): Promise<void> {
     if (from === to) return; // S3 refuses to copy an object onto itself
     const source = this.address(from);
-    const command = new CopyObjectCommand({
-      ...this.address(to),
-      CopySource: `${source.Bucket}/${source.Key.split('/').map(encodeURIComponent).join('/')}`,
-    });
-    await this.request(() => this.client.send(command, { abortSignal: options.signal }), from);
+    const CopySource = `${source.Bucket}/${source.Key.split('/').map(encodeURIComponent).join('/')}`;
+    const command = new CopyObjectCommand({ ...this.address(to), CopySource });
+    try {
+      await this.request('copy', from, options, (http) => this.connection.slowClient.send(command, http));
+    } catch (error) {
+      // Above 5 GiB, which S3 copies only in parts.
+      if (nameOf(error) !== 'InvalidRequest') throw error;
+      const info = await this.head(from, options);
+      if (!info) throw new ObjectNotFound(this.url, from);
+      await copyByParts(this.place(to, options), CopySource, info).catch((broken: unknown) => {
+        throw nameOf(broken) === 'PreconditionFailed' ? new ObjectChanged(this.url, from) : broken;
+      });
+    }
   }
 
   async *list(prefix: string, options: StoreOptions = {}): AsyncIterable<ObjectInfo> {
@@ -153,15 +138,15 @@ export class S3Store implements ObjectStore {
         Prefix: this.prefix + prefix,
         ContinuationToken: token,
       });
-      const page = await this.request(() => this.client.send(command, { abortSignal: options.signal }), prefix);
-      for (const { Key = '', Size = 0, LastModified = new Date(0), ETag } of page.Contents ?? []) {
+      const page = await this.request('list', prefix, options, (http) => this.connection.client.send(command, http));
+      for (const { Key = '', Size = 0, LastModified = new Date(0), ETag = '' } of page.Contents ?? []) {
         if (Key.endsWith('/')) continue; // folder markers of consoles and gateways are no objects of ours
         const key = Key.slice(this.prefix.length);
         if (compareCodePoints(last, key) >= 0 && last !== '') {
           throw new Error(`datasets: ${this.url} lists '${key}' after '${last}'; S3 promises code-point order`);
         }
         last = key;
-        yield { key, bytes: Size, modified: LastModified, ...(ETag !== undefined && { etag: ETag }) };
+        yield { key, bytes: Size, modified: LastModified, etag: ETag };
       }
       token = page.IsTruncated ? page.NextContinuationToken : undefined;
     } while (token !== undefined);
@@ -169,14 +154,20 @@ export class S3Store implements ObjectStore {
 
   async delete(keys: readonly string[], options: StoreOptions = {}): Promise<void> {
     for (let at = 0; at < keys.length; at += DELETE_BATCH) {
-      const Objects = keys.slice(at, at + DELETE_BATCH).map((key) => ({ Key: this.address(key).Key }));
-      const command = new DeleteObjectsCommand({ Bucket: this.bucket, Delete: { Objects, Quiet: true } });
-      const answer = await this.request(() => this.client.send(command, { abortSignal: options.signal }), '');
-      const failure = answer.Errors?.find(({ Code }) => Code !== 'NoSuchKey');
-      if (failure) {
-        throw new Error(
-          `datasets: cannot delete '${failure.Key}' in s3://${this.bucket}: ${failure.Code} ${failure.Message}`,
-        );
+      const patience = this.patience(options);
+      let wanted = keys.slice(at, at + DELETE_BATCH).map((key) => ({ Key: this.address(key).Key }));
+      while (wanted.length > 0) {
+        const command = new DeleteObjectsCommand({ Bucket: this.bucket, Delete: { Objects: wanted, Quiet: true } });
+        const send = (http: Http) => this.connection.client.send(command, http);
+        const { Errors = [] } = await this.request('delete', '', options, send, { patience });
+        const failed = Errors.filter(({ Code }) => Code !== 'NoSuchKey');
+        if (failed.length === 0) break;
+        const [{ Key, Code, Message }] = failed;
+        const error = new Error(`datasets: cannot delete '${Key}' in s3://${this.bucket}: ${Code} ${Message}`);
+        if (Code === 'AccessDenied') throw this.explained(Object.assign(error, { name: Code }), Key ?? '');
+        if (!isPassing(Object.assign(error, { name: Code }))) throw error;
+        await patience.pause(error);
+        wanted = failed.map((failure) => ({ Key: failure.Key ?? '' }));
       }
     }
   }
@@ -186,93 +177,172 @@ export class S3Store implements ObjectStore {
     return { Bucket: this.bucket, Key: this.prefix + key };
   }
 
-  /** A GET with its body. The SDK retries requests only up to the answer's header; a body that breaks off is asked for again. */
+  /** One version of an object, or of a range of it, whole. */
   private async read(
     key: string,
-    range: string | undefined,
-    { signal }: StoreOptions,
+    range: ByteRange,
+    options: StoreOptions,
   ): Promise<{ bytes: Uint8Array; etag: string }> {
-    const command = new GetObjectCommand({ ...this.address(key), Range: range });
-    for (let attempt = 1; ; attempt++) {
-      const answer = await this.request(() => this.client.send(command, { abortSignal: signal }), key);
+    for (;;) {
+      const version: Version = {};
+      const pieces: Uint8Array[] = [];
       try {
-        if (!answer.Body || !answer.ETag)
-          throw new Error(`datasets: ${this.url} answered '${key}' without body or etag`);
-        const bytes = await answer.Body.transformToByteArray();
-        if (answer.ContentLength !== undefined && bytes.length !== answer.ContentLength) {
-          throw new Error(`datasets: '${key}' broke off after ${bytes.length} of ${answer.ContentLength} bytes`);
-        }
-        return { bytes, etag: answer.ETag };
+        for await (const piece of this.pieces(key, range, options, version)) pieces.push(piece);
       } catch (error) {
-        signal?.throwIfAborted();
-        if (attempt >= this.maxAttempts) throw error;
-        await sleep(backoffMs(attempt), undefined, { signal });
+        if (error instanceof ObjectChanged) continue;
+        throw error;
       }
+      return { bytes: pieces.length === 1 ? pieces[0] : Buffer.concat(pieces), etag: version.etag ?? '' };
     }
   }
 
-  private async putIf(
+  /** The pieces of one version, which is told by `version`. A body that breaks off or falls silent is asked for again from the byte reached. */
+  private async *pieces(
+    key: string,
+    { start = 0, end = Infinity }: ByteRange,
+    options: StoreOptions,
+    version: Version,
+  ): AsyncGenerator<Uint8Array> {
+    checkRange(key, start, end);
+    if (start === end) {
+      if (await this.head(key, options)) return;
+      throw new ObjectNotFound(this.url, key);
+    }
+    const patience = this.patience(options);
+    for (let at = start; ;) {
+      const whole = at === 0 && end === Infinity;
+      const command = new GetObjectCommand({
+        ...this.address(key),
+        Range: whole ? undefined : `bytes=${at}-${end === Infinity ? '' : end - 1}`,
+        IfMatch: version.etag,
+      });
+      let broke: unknown;
+      try {
+        const answer = await this.request('get', key, options, (http) => this.connection.client.send(command, http), {
+          patience,
+        });
+        if (!answer.Body || !answer.ETag || answer.ContentLength === undefined)
+          throw new Error(`datasets: ${this.url} answered '${key}' without body, etag or length`);
+        version.etag = answer.ETag;
+        let left = answer.ContentLength;
+        try {
+          for await (const piece of answer.Body as Readable as AsyncIterable<Buffer>) {
+            at += piece.length;
+            left -= piece.length;
+            count('bytesIn', piece.length);
+            patience.renew();
+            yield piece;
+          }
+        } catch (error) {
+          options.signal?.throwIfAborted();
+          if (error instanceof Error && error.message.startsWith('Checksum mismatch')) throw error;
+          broke = error;
+        }
+        if (left === 0) return;
+      } catch (error) {
+        if (nameOf(error) === 'InvalidRange') return; // it ends before `start`
+        if (nameOf(error) === 'PreconditionFailed') throw new ObjectChanged(this.url, key);
+        throw error;
+      }
+      await patience.pause(broke ?? new Error(`the answer broke off at byte ${at}`));
+    }
+  }
+
+  /** @returns whether it was written: false where the condition did not hold */
+  private async write(
     key: string,
     bytes: Uint8Array,
-    condition: { IfNoneMatch: '*' } | { IfMatch: string },
+    condition: Condition | undefined,
     options: StoreOptions,
   ): Promise<boolean> {
     const writeId = randomUUID();
-    const command = new PutObjectCommand({
-      ...this.address(key),
-      Body: bytes,
-      Metadata: { [WRITE_ID]: writeId },
-      ...condition,
-    });
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await this.request(() => this.client.send(command, { abortSignal: options.signal }), key);
-        return true;
-      } catch (error) {
-        if (nameOf(error) === 'PreconditionFailed') {
-          const attempts = (error as S3ServiceException).$metadata.attempts ?? 1;
-          return (attempts > 1 || attempt > 1) && (await this.wasWritten(key, writeId, options));
-        }
-        // Two conditional puts met in the server; neither outcome is decided.
-        if (nameOf(error) !== 'ConditionalRequestConflict' || attempt >= this.maxAttempts) throw error;
-        await sleep(backoffMs(attempt), undefined, { signal: options.signal });
+    const patience = this.patience(options);
+    try {
+      if (bytes.length > PARTS_ABOVE_BYTES)
+        await putByParts(this.place(key, options), bytes, writeId, condition, patience);
+      else {
+        const Metadata = { [WRITE_ID]: writeId };
+        const command = new PutObjectCommand({
+          ...this.address(key),
+          Body: bytes,
+          ...(condition && { Metadata, ...condition }),
+        });
+        const send = (http: Http) => this.connection.client.send(command, http);
+        const kind = condition ? 'putIf' : 'put';
+        await this.request(kind, key, options, send, { patience, bytesOut: bytes.length });
       }
+      return true;
+    } catch (error) {
+      const refused = condition !== undefined && nameOf(error) === 'PreconditionFailed';
+      if (!refused && nameOf(error) !== 'NoSuchUpload') throw error;
+      if (patience.failures > 0 && (await this.wasWritten(key, writeId, options))) return true;
+      if (!refused) throw error;
+      return false;
     }
   }
 
   private async wasWritten(key: string, writeId: string, options: StoreOptions): Promise<boolean> {
     const command = new HeadObjectCommand(this.address(key));
-    const answer = await this.request(() => this.client.send(command, { abortSignal: options.signal }), key);
+    const answer = await this.request('head', key, options, (http) => this.connection.client.send(command, http));
     return answer.Metadata?.[WRITE_ID] === writeId;
   }
 
-  private async request<T>(send: () => Promise<T>, key: string): Promise<T> {
+  private place(key: string, options: StoreOptions): PartsPlace {
+    return {
+      address: this.address(key),
+      connection: this.connection,
+      options,
+      request: (kind, send, more) => this.request(kind, key, options, send, more),
+    };
+  }
+
+  private patience(options: StoreOptions): Patience {
+    return this.connection.patience(this.url, this.onWait, options);
+  }
+
+  private async request<T>(
+    kind: RequestKind,
+    key: string,
+    options: StoreOptions,
+    send: (http: Http) => Promise<T>,
+    { patience = this.patience(options), bytesOut = 0 }: { patience?: Patience; bytesOut?: number } = {},
+  ): Promise<T> {
+    options.signal?.throwIfAborted();
     try {
-      return await send();
+      return await persistently(patience, { kind, bytesOut, signal: options.signal }, send);
     } catch (error) {
-      const name = nameOf(error);
-      const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
-      if (name === 'NoSuchKey' || name === 'NotFound') throw new ObjectNotFound(this.url, key);
-      const remedy =
-        name === 'NoSuchBucket'
-          ? `bucket '${this.bucket}' does not exist; create it, or check AWS_ENDPOINT_URL and AWS_REGION`
-          : name === 'CredentialsProviderError'
-            ? 'no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or run where a role is attached'
-            : name === 'InvalidAccessKeyId' || name === 'SignatureDoesNotMatch' || name === 'ExpiredToken'
-              ? `the credentials are refused (${name}); check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN`
-              : name === 'AccessDenied' || status === 403
-                ? `access to '${this.prefix}${key}' is denied; the credentials need s3:ListBucket, GetObject, PutObject and DeleteObject`
-                : undefined;
-      if (remedy) throw new StoreRefused(`datasets: ${this.url}: ${remedy}`, { cause: error });
-      throw error;
+      throw this.explained(error, key);
     }
+  }
+
+  private explained(error: unknown, key: string): unknown {
+    const name = nameOf(error);
+    if (name === 'NoSuchKey' || name === 'NotFound') return new ObjectNotFound(this.url, key);
+    const remedy =
+      name === 'NoSuchBucket'
+        ? `bucket '${this.bucket}' does not exist; create it, or check AWS_ENDPOINT_URL and AWS_REGION`
+        : name === 'CredentialsProviderError'
+          ? 'no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or run where a role is attached'
+          : ['InvalidAccessKeyId', 'SignatureDoesNotMatch', 'ExpiredToken', 'InvalidToken'].includes(name)
+            ? `the credentials are refused (${name}); check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN`
+            : name === 'AccessDenied' || statusOf(error) === 403
+              ? `access to '${this.prefix}${key}' is denied; the credentials need s3:ListBucket, GetObject, PutObject, DeleteObject and AbortMultipartUpload`
+              : undefined;
+    return remedy ? new StoreRefused(`datasets: ${this.url}: ${remedy}`, { cause: error }) : error;
   }
 }
 
-function nameOf(error: unknown): string {
-  return error instanceof Error ? error.name : '';
-}
+/** What a sent command is given besides. */
+type Http = { abortSignal: AbortSignal | undefined };
+/** Which version of an object is read. */
+type Version = { etag?: string };
 
-function backoffMs(attempt: number): number {
-  return Math.min(2000, 50 * 2 ** attempt) * (0.5 + Math.random() / 2);
+function warn({ store, cause, seconds, over }: StoreWait): void {
+  const waited = `${Math.round(seconds)} s`;
+  process.emitWarning(
+    over
+      ? `${store} answers again after ${waited}`
+      : `${store} does not answer (${cause}); waiting for it since ${waited}`,
+    'StoreWait',
+  );
 }

@@ -1,4 +1,4 @@
-import { compareCodePoints } from '../canonicalJson.js';
+import { compareCodePoints } from '../../text/codePoints.js';
 import {
   TableCorrupt,
   readArrow,

@@ -1,5 +1,5 @@
 import { TableCorrupt, readArrow, utf8Column, utf8Strings, writeArrow, type TableMetadata } from './arrowParquet.js';
-import { compareCodePoints } from '../canonicalJson.js';
+import { compareCodePoints } from '../../text/codePoints.js';
 import { checkVectors } from './atomVectors.js';
 
 /** Where plans send atoms of model_a: parallel arrays, sorted by (draw, material_id, atom_index). */

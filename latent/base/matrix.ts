@@ -11,7 +11,7 @@ export interface Matrix<T extends Float32Array | Float64Array = Float32Array | F
  */
 export function matrix<T extends Float32Array | Float64Array>(data: T, rows: number, columns: number): Matrix<T> {
   if (data.length !== rows * columns)
-    throw new RangeError(`latent/matrix: ${data.length} values do not make ${rows} rows of ${columns}`);
+    throw new RangeError(`latent/base: ${data.length} values do not make ${rows} rows of ${columns}`);
   return { data, rows, columns };
 }
 
@@ -25,7 +25,7 @@ export function finiteFloat64(x: Matrix, name: string): Matrix<Float64Array> {
   for (let at = 0; at < data.length; at++)
     if (!Number.isFinite(data[at]))
       throw new RangeError(
-        `latent/matrix: ${name} has ${data[at]} in row ${Math.floor(at / x.columns)}, column ${at % x.columns}; values must be finite`,
+        `latent/base: ${name} has ${data[at]} in row ${Math.floor(at / x.columns)}, column ${at % x.columns}; values must be finite`,
       );
   return { data, rows: x.rows, columns: x.columns };
 }
@@ -54,4 +54,19 @@ export function centred(x: Matrix, shift: Float64Array = columnMeans(x)): Matrix
   for (let row = 0, at = 0; row < x.rows; row++)
     for (let c = 0; c < x.columns; c++, at++) data[at] = x.data[at] - shift[c];
   return { data, rows: x.rows, columns: x.columns };
+}
+
+/** Squared Euclidean norm of every row [rows]. */
+export function squaredNorms(x: Matrix): Float64Array {
+  const norms = new Float64Array(x.rows);
+  for (let row = 0, at = 0; row < x.rows; row++)
+    for (let c = 0; c < x.columns; c++, at++) norms[row] += x.data[at] ** 2;
+  return norms;
+}
+
+/** Sum of squares. */
+export function squaredFrobenius(a: Float64Array): number {
+  let sum = 0;
+  for (let at = 0; at < a.length; at++) sum += a[at] * a[at];
+  return sum;
 }

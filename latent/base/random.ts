@@ -38,7 +38,7 @@ export function seededIntegers(seed: number): (bound: number) => number {
 /** 32 random bits a call, as a signed integer: xoshiro128**. */
 function seededBits(seed: number): () => number {
   if (!Number.isSafeInteger(seed))
-    throw new RangeError(`latent/random: seed is ${seed}; it must be an integer within ±2^53`);
+    throw new RangeError(`latent/base: seed is ${seed}; it must be an integer within ±2^53`);
   let weyl = mix32(seed) ^ mix32(Math.floor(seed / 0x100000000) + 0x9e3779b9);
   const next = () => mix32((weyl = (weyl + 0x9e3779b9) | 0));
   let [a, b, c, d] = [next(), next(), next(), next() | 1]; // the all-zero state is the one that must not occur

@@ -5,7 +5,7 @@ import { hashUnit, seededRandom } from '../base/random.js';
 /**
  * Ways to pick anchors other than DIRECT. `random` and `element-stratified` rank atoms by a hash of (seed, material_id, atom_index), so
  * shards work apart and a grown snapshot keeps most anchors. `farthest-point` and `k-means++` must pass over the rows once an anchor:
- * they take a sample, the `POLICY_SAMPLE` atoms of lowest rank (`lowestRanked`), in the clustering space.
+ * they take a sample, the `POLICY_SAMPLE` atoms of lowest rank (`lowestRanked`). See docs/method.md, Other policies.
  */
 
 /** Rows that `farthestPoints` and `kMeansPlusPlus` are meant for at most. */
@@ -40,7 +40,7 @@ export function lowestRanked({ materialIds, atomIndices }: AtomIds, count: numbe
 export function mergeLowestRanked<A extends RankedAtom>(byShard: readonly (readonly A[])[], k: number): A[] {
   const merged = byShard.flat().sort(compareRanks);
   if (merged.length < k)
-    throw new RangeError(`latent/anchorPolicies: ${k} anchors wanted of ${merged.length} atoms; ask for fewer`);
+    throw new RangeError(`latent/basis: ${k} anchors wanted of ${merged.length} atoms; ask for fewer`);
   return merged.slice(0, k);
 }
 
@@ -97,7 +97,7 @@ export function stratifiedAnchors<A extends RankedAtom>(
     for (const { candidates } of elements)
       if (round < candidates.length && anchors.length < k) anchors.push(candidates[round]);
     if (anchors.length === before) {
-      throw new RangeError(`latent/anchorPolicies: ${k} anchors wanted of ${before} atoms; ask for fewer`);
+      throw new RangeError(`latent/basis: ${k} anchors wanted of ${before} atoms; ask for fewer`);
     }
   }
   return anchors;
@@ -114,12 +114,12 @@ export function explicitAnchors(names: readonly string[]): AtomId[] {
     const parts = /^(.+):(\d+)$/s.exec(name);
     if (!parts)
       throw new RangeError(
-        `latent/anchorPolicies: anchor ${anchor} is '${name}'; it must be 'material_id:atom_index', as in 'mp-149:0'`,
+        `latent/basis: anchor ${anchor} is '${name}'; it must be 'material_id:atom_index', as in 'mp-149:0'`,
       );
     const atom = { materialId: parts[1], atomIndex: Number(parts[2]) };
     const key = `${atom.materialId}:${atom.atomIndex}`;
     if (seen.has(key))
-      throw new RangeError(`latent/anchorPolicies: anchor ${anchor}, '${name}', comes twice; anchors must differ`);
+      throw new RangeError(`latent/basis: anchor ${anchor}, '${name}', comes twice; anchors must differ`);
     seen.add(key);
     return atom;
   });
@@ -154,7 +154,7 @@ function pickOneByOne(
     const row = i < first.length ? first[i] : next(nearest);
     if (rows.rows === 0 || (i >= first.length && nearest[row] === 0)) {
       throw new TooFewPoints(
-        `latent/anchorPolicies: the ${rows.rows} rows have only ${i} distinct points; ${k} anchors are too many`,
+        `latent/basis: the ${rows.rows} rows have only ${i} distinct points; ${k} anchors are too many`,
       );
     }
     picked[i] = row;

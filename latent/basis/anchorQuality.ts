@@ -2,9 +2,9 @@ import { symmetricEigen } from '../linear/eigen.js';
 import { type Matrix, takeRows } from '../base/matrix.js';
 import { rowNorm } from '../statistics/moments.js';
 import { gramMatrix } from '../kernels/products.js';
-import { effectiveRank } from '../diagnostics/spaceDiagnostics.js';
+import { effectiveRank } from '../statistics/effectiveRank.js';
 
-/** Figures by which anchor sets are compared (METHOD.md 2); coverage and mean distance pull against each other. */
+/** Figures by which anchor sets are compared (docs/method.md, Quality); coverage and mean distance pull against each other. */
 export interface AnchorQuality {
   /** Share of the non-empty histogram bins (100 a component, between its extremes) that hold an anchor, mean over components. */
   coverage: number;
@@ -50,7 +50,7 @@ export function anchorQuality(
   atomicNumbers: ArrayLike<number>,
 ): AnchorQuality {
   if (rows.rows === 0 || anchors.length === 0) {
-    throw new RangeError(`latent/anchorQuality: ${anchors.length} anchors among ${rows.rows} rows have no quality`);
+    throw new RangeError(`latent/basis: ${anchors.length} anchors among ${rows.rows} rows have no quality`);
   }
   const { data: anchorRows } = takeRows(rows, anchors);
   const { data, columns } = rows;

@@ -1,4 +1,4 @@
-import { decodeFloat64Record, encodeFloat64Record } from '../base/float64Record.js';
+import { decodeArrays, encodeArrays } from '../base/typedArrays.js';
 
 /** Clustering features of BIRCH's leaf entries: what a set of rows is compressed to. */
 export interface LeafFeatures {
@@ -164,9 +164,9 @@ export class BirchTree {
   ) {
     const { threshold, branchingFactor } = options;
     if (!(threshold >= 0 && threshold < Infinity))
-      throw new RangeError(`latent/birch: threshold is ${threshold}; it must be 0 or more`);
+      throw new RangeError(`latent/basis: threshold is ${threshold}; it must be 0 or more`);
     if (!Number.isInteger(branchingFactor) || branchingFactor < 2) {
-      throw new RangeError(`latent/birch: branchingFactor is ${branchingFactor}; it must be an integer of at least 2`);
+      throw new RangeError(`latent/basis: branchingFactor is ${branchingFactor}; it must be an integer of at least 2`);
     }
     this.squaredThreshold = threshold * threshold;
     this.root = new Node(true, branchingFactor + 1, p);
@@ -214,7 +214,7 @@ export class BirchTree {
   /** Inserts every entry of `leaves`, in order. */
   insertLeaves(leaves: LeafFeatures): void {
     if (leaves.p !== this.p)
-      throw new RangeError(`latent/birch: leaves of ${leaves.p} columns do not fit a tree of ${this.p}`);
+      throw new RangeError(`latent/basis: leaves of ${leaves.p} columns do not fit a tree of ${this.p}`);
     for (let i = 0; i < leaves.count; i++)
       this.insert(leaves.n[i], leaves.linearSums, i * this.p, leaves.squareSums[i]);
   }
@@ -243,7 +243,7 @@ export class BirchTree {
 
 /** BIRCH leaf features of rows [n, p] inserted in order; entry for entry those of scikit-learn's `Birch(n_clusters=None)`. */
 export function birchLeaves(rows: Float64Array, n: number, p: number, options: BirchOptions): LeafFeatures {
-  if (rows.length !== n * p) throw new RangeError(`latent/birch: ${rows.length} values are not ${n} rows of ${p}`);
+  if (rows.length !== n * p) throw new RangeError(`latent/basis: ${rows.length} values are not ${n} rows of ${p}`);
   const tree = new BirchTree(p, options);
   for (let row = 0, at = 0; row < n; row++, at += p) {
     let squareSum = 0;
@@ -262,10 +262,10 @@ export function leafCentroids({ count, p, n, linearSums }: LeafFeatures): Float6
 
 /** The entries of all parts, one after another. */
 export function concatenateLeaves(parts: readonly LeafFeatures[]): LeafFeatures {
-  if (parts.length === 0) throw new RangeError('latent/birch: there are no leaves');
+  if (parts.length === 0) throw new RangeError('latent/basis: there are no leaves');
   const { p } = parts[0];
   const odd = parts.find((part) => part.p !== p);
-  if (odd) throw new RangeError(`latent/birch: leaves of ${p} and of ${odd.p} columns do not belong together`);
+  if (odd) throw new RangeError(`latent/basis: leaves of ${p} and of ${odd.p} columns do not belong together`);
   const count = parts.reduce((sum, part) => sum + part.count, 0);
   const all = {
     count,
@@ -284,15 +284,16 @@ export function concatenateLeaves(parts: readonly LeafFeatures[]): LeafFeatures 
   return all;
 }
 
-const fields = ['shape', 'n', 'linearSums', 'squareSums'] as const;
+const RECORD = 'birch-leaves';
+type LeafRecord = Record<'shape' | 'n' | 'linearSums' | 'squareSums', Float64Array>;
 
 /** Leaf features as bytes: 8 (p + 2) an entry. */
 export function encodeLeaves({ count, p, n, linearSums, squareSums }: LeafFeatures): Uint8Array {
-  return encodeFloat64Record('birch-leaves', { shape: [count, p], n, linearSums, squareSums });
+  return encodeArrays(RECORD, { shape: Float64Array.of(count, p), n, linearSums, squareSums });
 }
 
 /** @throws RangeError when the bytes are not leaf features */
 export function decodeLeaves(bytes: Uint8Array): LeafFeatures {
-  const { shape, ...arrays } = decodeFloat64Record('birch-leaves', fields, bytes);
+  const { shape, ...arrays } = decodeArrays<LeafRecord>(RECORD, bytes);
   return { count: shape[0], p: shape[1], ...arrays };
 }

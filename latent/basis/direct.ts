@@ -1,3 +1,4 @@
+import { countUp } from '../base/integers.js';
 import type { AtomIds } from '../base/atomId.js';
 import {
   type AnchorCentres,
@@ -12,7 +13,7 @@ import { TIE_TOLERANCE, chooseAnchors, nominate, nominateReplacements } from './
 import { type DirectProjection, SMALLEST_SCALE, applyDirectProjection, fitDirectProjection } from './pca.js';
 
 /**
- * DIRECT sampling (Qi et al. 2024, as in maml; METHOD.md 2), in steps that shards can do apart:
+ * DIRECT sampling (Qi et al. 2024, as in maml; docs/method.md, DIRECT), in steps that shards can do apart:
  *
  * 1. `momentsOf` each shard, `mergeMoments`, `fitDirectProjection`; each shard then `applyDirectProjection`s its own rows.
  * 2. `summariseShard` each shard; `clusterLeaves` over all summaries in shard order; while it answers `refit`, summarise again with
@@ -54,7 +55,7 @@ export async function direct(
   const projected = await applyDirectProjection(projection, x, n);
   const ids = options.ids ?? {
     materialIds: new Array<string>(n).fill(''),
-    atomIndices: Int32Array.from({ length: n }, (_, row) => row),
+    atomIndices: countUp(n),
   };
   const tolerance = compatible ? COMPATIBLE_TOLERANCE : TIE_TOLERANCE;
   let threshold = options.threshold ?? DIRECT_THRESHOLD;

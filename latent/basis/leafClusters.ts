@@ -6,7 +6,7 @@ import {
   concatenateLeaves,
   leafCentroids,
 } from './birch.js';
-import { decodeFloat64Record, encodeFloat64Record } from '../base/float64Record.js';
+import { decodeArrays, encodeArrays } from '../base/typedArrays.js';
 import { wardLabels } from './ward.js';
 
 /** Where an anchor should lie within its cluster. `maml-compat`: at the centroid of the last leaf entry of the cluster, as maml has it. */
@@ -18,7 +18,7 @@ export interface ClusterOptions extends Partial<BirchOptions> {
   centre?: CentreRule;
 }
 
-/** Starting threshold, in projected units (METHOD.md 2). */
+/** Starting threshold, in projected units: maml's. */
 export const DIRECT_THRESHOLD = 0.3;
 
 /** scikit-learn's default. */
@@ -161,19 +161,20 @@ export function clusterLeaves(parts: Iterable<LeafFeatures>, k: number, options:
   const smaller = (threshold / k) * resolved;
   if (smaller < SMALLEST_THRESHOLD || largestRadius(leaves, centroids) < SMALLEST_THRESHOLD) {
     throw new RangeError(
-      `latent/leafClusters: the rows have only ${resolved} distinct points at threshold ${threshold}; ` +
+      `latent/basis: the rows have only ${resolved} distinct points at threshold ${threshold}; ` +
         `${k} anchors need at least ${k}: ask for fewer anchors or add structures`,
     );
   }
   return { status: 'refit', leaves: resolved, threshold: smaller };
 }
 
-const fields = ['shape', 'centres', 'leafCentroids', 'leafLabels'] as const;
+const RECORD = 'anchor-centres';
+type CentresRecord = Record<'shape' | 'centres' | 'leafCentroids' | 'leafLabels', Float64Array>;
 
 /** Centres as bytes. */
 export function encodeCentres({ count, p, centres, leafCentroids, leafLabels }: AnchorCentres): Uint8Array {
-  return encodeFloat64Record('anchor-centres', {
-    shape: [count, p],
+  return encodeArrays(RECORD, {
+    shape: Float64Array.of(count, p),
     centres,
     leafCentroids,
     leafLabels: Float64Array.from(leafLabels),
@@ -182,6 +183,6 @@ export function encodeCentres({ count, p, centres, leafCentroids, leafLabels }: 
 
 /** @throws RangeError when the bytes are not centres */
 export function decodeCentres(bytes: Uint8Array): AnchorCentres {
-  const { shape, centres, leafCentroids, leafLabels } = decodeFloat64Record('anchor-centres', fields, bytes);
+  const { shape, centres, leafCentroids, leafLabels } = decodeArrays<CentresRecord>(RECORD, bytes);
   return { count: shape[0], p: shape[1], centres, leafCentroids, leafLabels: Int32Array.from(leafLabels) };
 }

@@ -142,7 +142,7 @@ export function chooseAnchors<N extends Nomination>(
   }
   if (filled === 0)
     throw new RangeError(
-      `latent/nomination: no atom is left for centre ${anchors.indexOf(null)} of ${k}; ask for fewer anchors`,
+      `latent/basis: no atom is left for centre ${anchors.indexOf(null)} of ${k}; ask for fewer anchors`,
     );
   return anchors;
 }

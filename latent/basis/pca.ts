@@ -1,10 +1,10 @@
 import { symmetricEigen } from '../linear/eigen.js';
-import { decodeFloat64Record, encodeFloat64Record } from '../base/float64Record.js';
+import { decodeArrays, encodeArrays } from '../base/typedArrays.js';
 import { rowProducts } from '../kernels/products.js';
 import type { Moments } from '../statistics/moments.js';
 
 /**
- * The map from embeddings to the space in which DIRECT clusters (maml, METHOD.md 2): y_j = w_j c_j · (x - mean) / scale, with c_j the
+ * The map from embeddings to the space in which DIRECT clusters (docs/method.md, DIRECT): y_j = w_j c_j · (x - mean) / scale, with c_j the
  * j-th principal axis of the standardised rows and w_j the share of the variance that it explains.
  */
 export interface DirectProjection {
@@ -48,7 +48,7 @@ export function fitDirectProjection(
   { n, dim, mean, scatter }: Moments,
   smallestScale = SMALLEST_SCALE,
 ): DirectProjection {
-  if (n < 2) throw new NoVariance(`latent/pca: principal components need at least 2 rows; there are ${n}`);
+  if (n < 2) throw new NoVariance(`latent/basis: principal components need at least 2 rows; there are ${n}`);
   const variances = new Float64Array(dim);
   for (let i = 0, at = 0; i < dim; at += dim - i, i++) variances[i] = scatter[at] / n;
   const floor = smallestScale * Math.sqrt(variances.reduce((sum, variance) => sum + variance, 0) / dim);
@@ -64,7 +64,7 @@ export function fitDirectProjection(
   const { values, vectors } = symmetricEigen(covariance, dim);
   const total = values.reduce((sum, value) => sum + value, 0);
   const p = values.filter((value) => value > 1).length;
-  if (p === 0) throw new NoVariance(`latent/pca: no direction of the ${n} rows has a variance; all rows are equal`);
+  if (p === 0) throw new NoVariance(`latent/basis: no direction of the ${n} rows has a variance; all rows are equal`);
   return {
     dim,
     p,
@@ -85,7 +85,7 @@ export async function applyDirectProjection(
   n: number,
 ): Promise<Float64Array> {
   const { dim, p, mean, scale, components, weights } = projection;
-  if (x.length !== n * dim) throw new RangeError(`latent/pca: ${x.length} values are not ${n} rows of ${dim}`);
+  if (x.length !== n * dim) throw new RangeError(`latent/basis: ${x.length} values are not ${n} rows of ${dim}`);
   const w = new Float64Array(dim * p);
   for (let i = 0; i < dim; i++)
     for (let j = 0; j < p; j++) w[i * p + j] = (components[j * dim + i] * weights[j]) / scale[i];
@@ -99,7 +99,11 @@ export async function applyDirectProjection(
   return y;
 }
 
-const fields = ['shape', 'mean', 'scale', 'components', 'explainedVariance', 'weights'] as const;
+const RECORD = 'direct-projection';
+type ProjectionRecord = Record<
+  'shape' | 'mean' | 'scale' | 'components' | 'explainedVariance' | 'weights',
+  Float64Array
+>;
 
 /** A projection as bytes. */
 export function encodeDirectProjection({
@@ -111,8 +115,8 @@ export function encodeDirectProjection({
   explainedVariance,
   weights,
 }: DirectProjection): Uint8Array {
-  return encodeFloat64Record('direct-projection', {
-    shape: [dim, p],
+  return encodeArrays(RECORD, {
+    shape: Float64Array.of(dim, p),
     mean,
     scale,
     components,
@@ -123,6 +127,6 @@ export function encodeDirectProjection({
 
 /** @throws RangeError when the bytes are not a projection */
 export function decodeDirectProjection(bytes: Uint8Array): DirectProjection {
-  const { shape, ...arrays } = decodeFloat64Record('direct-projection', fields, bytes);
+  const { shape, ...arrays } = decodeArrays<ProjectionRecord>(RECORD, bytes);
   return { dim: shape[0], p: shape[1], ...arrays };
 }

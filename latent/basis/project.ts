@@ -28,7 +28,7 @@ function writeUnit(
 }
 
 /**
- * Coordinates: z_ik = cos(e_i, a_k) of embeddings x [n, d] to anchors [K, d] of the same model (Moschella et al. 2209.15430). Computed
+ * Coordinates: z_ik = cos(e_i, a_k) of embeddings x [n, d] to anchors [K, d] of the same model (Moschella et al. 2209.15430; docs/method.md, Coordinates). Computed
  * in float64 and rounded once to float32, so that an anchor's cosine to itself is exactly 1 and a row's coordinates do not depend on
  * the rows around it, to the last bit.
  * @returns [n, K], within [-1, 1]
@@ -44,7 +44,7 @@ export async function cosinesToAnchors(
   const k = anchors.length / dim;
   if (!Number.isInteger(n) || !Number.isInteger(k) || centre.length !== dim) {
     throw new RangeError(
-      `latent/project: rows (${x.length} values), anchors (${anchors.length}) and centre (${centre.length}) must all have ${dim} columns`,
+      `latent/basis: rows (${x.length} values), anchors (${anchors.length}) and centre (${centre.length}) must all have ${dim} columns`,
     );
   }
   const w = new Float64Array(dim * k);
@@ -52,7 +52,7 @@ export async function cosinesToAnchors(
     try {
       writeUnit(anchors, anchor, centre, w, anchor, k);
     } catch (error) {
-      throw new RangeError(`latent/project: anchor ${anchor}: ${(error as Error).message}`, { cause: error });
+      throw new RangeError(`latent/basis: anchor ${anchor}: ${(error as Error).message}`, { cause: error });
     }
   }
   const z = new Float32Array(n * k);
@@ -76,14 +76,14 @@ export function structureMeans(coordinates: Float32Array, k: number, atomCounts:
   for (let structure = 0; structure < atomCounts.length; structure++) {
     const count = atomCounts[structure];
     if (!(count > 0))
-      throw new RangeError(`latent/project: structure ${structure} has ${count} atoms; a mean needs at least one`);
+      throw new RangeError(`latent/basis: structure ${structure} has ${count} atoms; a mean needs at least one`);
     sums.fill(0);
     for (let atom = 0; atom < count; atom++) for (let j = 0; j < k; j++) sums[j] += coordinates[at++];
     for (let j = 0; j < k; j++) means[structure * k + j] = sums[j] / count;
   }
   if (at !== coordinates.length) {
     throw new RangeError(
-      `latent/project: the structures have ${at / k} atoms together; there are ${coordinates.length / k} rows`,
+      `latent/basis: the structures have ${at / k} atoms together; there are ${coordinates.length / k} rows`,
     );
   }
   return means;

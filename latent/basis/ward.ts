@@ -1,3 +1,5 @@
+import { countUp } from '../base/integers.js';
+
 /** Merges of two clusters, each named by one of its points, with the squared height of the merge. */
 interface Merge {
   a: number;
@@ -12,7 +14,7 @@ interface Merge {
 function chainMerges(points: Float64Array, n: number, p: number): Merge[] {
   const centroids = points.slice();
   const inverseSizes = new Float64Array(n).fill(1);
-  const active = Int32Array.from({ length: n }, (_, i) => i); // ascending, the first `alive` entries count
+  const active = countUp(n); // ascending, the first `alive` entries count
   let alive = n;
   const chain: number[] = [];
   const merges: Merge[] = [];
@@ -67,11 +69,12 @@ function chainMerges(points: Float64Array, n: number, p: number): Merge[] {
  * @returns [n] labels 0 … k - 1, numbered by each cluster's first point
  */
 export function wardLabels(points: Float64Array, n: number, p: number, k: number): Int32Array {
-  if (points.length !== n * p) throw new RangeError(`latent/ward: ${points.length} values are not ${n} points of ${p}`);
+  if (points.length !== n * p)
+    throw new RangeError(`latent/basis: ${points.length} values are not ${n} points of ${p}`);
   if (!(Number.isInteger(k) && k >= 1 && k <= n))
-    throw new RangeError(`latent/ward: cannot cut ${n} points into ${k} clusters`);
+    throw new RangeError(`latent/basis: cannot cut ${n} points into ${k} clusters`);
   const merges = chainMerges(points, n, p).sort((left, right) => left.squaredHeight - right.squaredHeight); // stable
-  const parent = Int32Array.from({ length: n }, (_, i) => i);
+  const parent = countUp(n);
   const rootOf = (point: number): number => {
     while (parent[point] !== point) point = parent[point] = parent[parent[point]];
     return point;

@@ -1,8 +1,11 @@
-import { clusterMeans, numberGroups } from '../statistics/clusterBootstrap.js';
+import { clusterMeans } from '../statistics/clusterBootstrap.js';
+import { numberGroups } from '../base/groups.js';
 import { centred, columnMeans, finiteFloat64, type Matrix } from '../base/matrix.js';
 import { squaredDistance } from '../neighbours/pairwise.js';
 import { nearestNeighbours } from '../neighbours/neighbours.js';
 import { neighbourOverlaps } from '../similarity/mutualNeighbours.js';
+import { countUp } from '../base/integers.js';
+import { elementStrata } from '../samples/strata.js';
 import type { Interval } from '../statistics/bootstrap.js';
 import { applyMap, orthogonal } from '../maps/anchorMaps.js';
 
@@ -60,12 +63,12 @@ export async function drift(
     );
     columns.push(['shared_neighbours', overlaps, 'plain']);
   }
-  const strata = new Map<number | null, number[]>([[null, Array.from({ length: n }, (_, row) => row)]]);
-  for (let row = 0; row < n; row++) strata.set(atomicNumbers[row], [...(strata.get(atomicNumbers[row]) ?? []), row]);
   const found: Drift[] = [];
-  for (const [element, members] of [...strata].sort(([a], [b]) => (a ?? 0) - (b ?? 0))) {
-    if (element !== null && members.length < rows) continue;
-    const groups = numberGroups(members.map((row) => structures[row]));
+  for (const { element, rows: members } of [
+    { element: null, rows: countUp(n) },
+    ...elementStrata(atomicNumbers, rows),
+  ]) {
+    const groups = numberGroups(Array.from(members, (row) => structures[row]));
     const means = clusterMeans(
       columns.map(([, values]) => Float64Array.from(members, (row) => values[row])),
       groups,

@@ -1,4 +1,6 @@
-import { numberGroups, resampleClusters } from '../statistics/clusterBootstrap.js';
+import { resampleClusters } from '../statistics/clusterBootstrap.js';
+import { numberGroups } from '../base/groups.js';
+import { elementStrata } from '../samples/strata.js';
 import { columnMeans, finiteFloat64, takeRows, type Matrix } from '../base/matrix.js';
 import { quantile, type Interval } from '../statistics/bootstrap.js';
 
@@ -30,7 +32,7 @@ export interface ElementBiasOptions {
 }
 
 /**
- * Element bias of two models over paired rows x, y [n, K] (METHOD.md 8). The squared length of a mean of differences is larger than that
+ * Element bias of two models over paired rows x, y [n, K] (docs/method.md, Element bias). The squared length of a mean of differences is larger than that
  * of what it estimates by the variance of the mean, V; a bootstrap over structures gives V and is itself shifted by it once more,
  * so V is taken off the estimate and 2V off its replicates. The offset of `ownBias` counts as known.
  * @param structures [n] a number for the structure of each row
@@ -45,45 +47,36 @@ export function elementBias(
 ): ElementBias[] {
   if (x.rows !== y.rows || x.columns !== y.columns)
     throw new RangeError(
-      `latent/elementBias: ${x.rows} rows of ${x.columns} and ${y.rows} of ${y.columns} do not pair up`,
+      `latent/diagnostics: ${x.rows} rows of ${x.columns} and ${y.rows} of ${y.columns} do not pair up`,
     );
   const [left, right] = [finiteFloat64(x, 'the first sample'), finiteFloat64(y, 'the second sample')];
   const differences = { ...left, data: left.data.map((value, at) => value - right.data[at]) };
   const offset = columnMeans(differences);
   const zero = new Float64Array(x.columns);
-  const byElement = new Map<number, number[]>();
-  for (let row = 0; row < x.rows; row++) {
-    const known = byElement.get(atomicNumbers[row]);
-    if (known) known.push(row);
-    else byElement.set(atomicNumbers[row], [row]);
-  }
-  return [...byElement]
-    .filter(([, members]) => members.length >= rows)
-    .sort(([a], [b]) => a - b)
-    .map(([atomicNumber, members]) => {
-      const own = takeRows(differences, members);
-      const clusters = numberGroups(members.map((row) => structures[row]));
-      const spread = Math.sqrt((variance(takeRows(left, members)) + variance(takeRows(right, members))) / 2);
-      const [bias, ownBias] = debiasedLengths(own, clusters, [zero, offset], replicates, seed);
-      const distance = Math.hypot(...columnMeans(own));
-      const scaled = (lengths: Bias): Bias | null =>
-        spread === 0
-          ? null
-          : {
-              value: lengths.value / spread,
-              low: lengths.low === null ? null : lengths.low / spread,
-              high: lengths.high === null ? null : lengths.high / spread,
-            };
-      return {
-        atomicNumber,
-        n: members.length,
-        structures: clusters.count,
-        distance,
-        spread,
-        bias: scaled(bias),
-        ownBias: scaled(ownBias),
-      };
-    });
+  return elementStrata(atomicNumbers, rows).map(({ element: atomicNumber, rows: members }) => {
+    const own = takeRows(differences, members);
+    const clusters = numberGroups(Array.from(members, (row) => structures[row]));
+    const spread = Math.sqrt((variance(takeRows(left, members)) + variance(takeRows(right, members))) / 2);
+    const [bias, ownBias] = debiasedLengths(own, clusters, [zero, offset], replicates, seed);
+    const distance = Math.hypot(...columnMeans(own));
+    const scaled = (lengths: Bias): Bias | null =>
+      spread === 0
+        ? null
+        : {
+            value: lengths.value / spread,
+            low: lengths.low === null ? null : lengths.low / spread,
+            high: lengths.high === null ? null : lengths.high / spread,
+          };
+    return {
+      atomicNumber,
+      n: members.length,
+      structures: clusters.count,
+      distance,
+      spread,
+      bias: scaled(bias),
+      ownBias: scaled(ownBias),
+    };
+  });
 }
 
 /** Length of the mean row less each centre, freed of the variance of the mean, with intervals over clusters. */

@@ -1,4 +1,4 @@
-import { numberGroups } from '../statistics/clusterBootstrap.js';
+import { numberGroups } from '../base/groups.js';
 import { rankPrediction, type Estimate } from '../statistics/rankPrediction.js';
 
 /** Structures from which on a score is judged. */
@@ -54,7 +54,13 @@ export function errorPrediction(task: ErrorPredictionTask): ErrorPrediction[] {
       if (!found) return [];
       const meanError = known.reduce((sum, at) => sum + errors[at], 0) / n;
       return (['spearman', 'auroc'] as const).map((metric) => ({
-        ...{ subset, score, other, metric, n, formulas: clusters.count, meanError },
+        subset,
+        score,
+        other,
+        metric,
+        n,
+        formulas: clusters.count,
+        meanError,
         ...found[metric],
       }));
     }),

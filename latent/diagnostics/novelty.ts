@@ -16,7 +16,8 @@ export async function novelty(
   groups: ArrayLike<number>,
   referenceGroups: ArrayLike<number>,
 ): Promise<Float64Array> {
-  if (!(Number.isInteger(k) && k > 0)) throw new RangeError(`latent/novelty: ${k} neighbours; it must be 1 or more`);
+  if (!(Number.isInteger(k) && k > 0))
+    throw new RangeError(`latent/diagnostics: ${k} neighbours; it must be 1 or more`);
   const [points, known] = [finiteFloat64(x, 'rows'), finiteFloat64(reference, 'reference')];
   const scores = new Float64Array(x.rows);
   const nearest = new Float64Array(k);

@@ -1,9 +1,10 @@
 import { symmetricEigen } from '../linear/eigen.js';
 import { columnMeans, type Matrix, finiteFloat64 } from '../base/matrix.js';
+import { effectiveRank } from '../statistics/effectiveRank.js';
 import type { Moments } from '../statistics/moments.js';
 import { PairwiseDistances, squaredDistance } from '../neighbours/pairwise.js';
 
-/** How the rows of an embedding space are spread (METHOD.md 8). */
+/** How the rows of an embedding space are spread (docs/method.md, Spaces). */
 export interface SpaceDiagnostics {
   n: number;
   dim: number;
@@ -18,18 +19,8 @@ export interface SpaceDiagnostics {
   normDeviation: number;
 }
 
-/** Mean cosine above which coordinates should be centred by the anchors' mean (METHOD.md 3). */
+/** Mean cosine above which coordinates should be centred by the anchors' mean (docs/method.md, Coordinates). */
 export const ANISOTROPY_WARNING = 0.6;
-
-/** exp(-Σ p ln p) of values taken as shares p of their sum; negative ones (rounding) count as 0. */
-export function effectiveRank(eigenvalues: Float64Array): number {
-  const total = eigenvalues.reduce((sum, value) => sum + Math.max(value, 0), 0);
-  const entropy = eigenvalues.reduce(
-    (sum, value) => (value > 0 ? sum - (value / total) * Math.log(value / total) : sum),
-    0,
-  );
-  return Math.exp(entropy);
-}
 
 /** Diagnostics from moments alone, so exact for any number of rows. */
 export function spaceDiagnostics({ n, dim, mean, scatter, unitSum, normSum }: Moments): SpaceDiagnostics {

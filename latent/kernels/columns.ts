@@ -1,4 +1,4 @@
-import { f64, f64x2, i32, repeatWhile, WasmKernel, type WasmFunction } from './wasmModule.js';
+import { f64, f64x2, i32, repeatWhile, variables, WasmKernel, type WasmFunction } from './wasmModule.js';
 
 /** Bytes of a vector of two float64 and of one. */
 const [VECTOR, NUMBER] = [16, 8];
@@ -12,12 +12,12 @@ export const COLUMNS_TOGETHER = 4;
  */
 const change: WasmFunction = {
   parameters: {
-    ...{ column: 'i32', columnBytes: 'i32', rowBytes: 'i32', x: 'i32', y: 'i32', next: 'i32' },
-    ...{ xWeights: 'i32', yWeights: 'i32', xWeightsEnd: 'i32', scale: 'f64' },
+    ...variables('i32', 'column columnBytes rowBytes x y next xWeights yWeights xWeightsEnd'),
+    scale: 'f64',
   },
   locals: {
-    ...{ end: 'i32', first: 'i32', second: 'i32', atX: 'i32', atY: 'i32', atNext: 'i32', sum0: 'v128', sum1: 'v128' },
-    ...{ x0: 'v128', x1: 'v128', y0: 'v128', y1: 'v128', ofX: 'v128', ofY: 'v128', ofNext: 'v128', rest: 'v128' },
+    ...variables('i32', 'end first second atX atY atNext'),
+    ...variables('v128', 'sum0 sum1 x0 x1 y0 y1 ofX ofY ofNext rest'),
   },
   body: (v) => {
     const { column, columnBytes, rowBytes, x, y, next, xWeights, yWeights, xWeightsEnd, scale } = v;
@@ -39,21 +39,31 @@ const change: WasmFunction = {
         first.set(column.get),
         second.set(i32.add(column.get, columnBytes.get)),
         end.set(i32.add(column.get, rowBytes.get)),
-        ...[atX.set(x.get), atY.set(y.get), atNext.set(next.get)],
-        ...[v.x0.set(f64x2.loadSplat(xWeights.get)), v.x1.set(f64x2.loadSplat(xWeights.get, NUMBER))],
-        ...[v.y0.set(f64x2.loadSplat(yWeights.get)), v.y1.set(f64x2.loadSplat(yWeights.get, NUMBER))],
-        ...[v.sum0.set(f64x2.zero), v.sum1.set(f64x2.zero)],
+        atX.set(x.get),
+        atY.set(y.get),
+        atNext.set(next.get),
+        v.x0.set(f64x2.loadSplat(xWeights.get)),
+        v.x1.set(f64x2.loadSplat(xWeights.get, NUMBER)),
+        v.y0.set(f64x2.loadSplat(yWeights.get)),
+        v.y1.set(f64x2.loadSplat(yWeights.get, NUMBER)),
+        v.sum0.set(f64x2.zero),
+        v.sum1.set(f64x2.zero),
         repeatWhile(
           i32.below(first.get, end.get),
-          ...[ofX.set(f64x2.load(atX.get)), ofY.set(f64x2.load(atY.get)), ofNext.set(f64x2.load(atNext.get))],
-          ...[atX.advance(VECTOR), atY.advance(VECTOR), atNext.advance(VECTOR)],
+          ofX.set(f64x2.load(atX.get)),
+          ofY.set(f64x2.load(atY.get)),
+          ofNext.set(f64x2.load(atNext.get)),
+          atX.advance(VECTOR),
+          atY.advance(VECTOR),
+          atNext.advance(VECTOR),
           ...changed(first, v.x0, v.y0, v.sum0),
           ...changed(second, v.x1, v.y1, v.sum1),
         ),
         f64.store(xWeights.get, f64.multiply(scale.get, f64x2.sum(v.sum0.get))),
         f64.store(xWeights.get, f64.multiply(scale.get, f64x2.sum(v.sum1.get)), NUMBER),
         column.set(i32.add(column.get, i32.add(columnBytes.get, columnBytes.get))),
-        ...[xWeights.advance(2 * NUMBER), yWeights.advance(2 * NUMBER)],
+        xWeights.advance(2 * NUMBER),
+        yWeights.advance(2 * NUMBER),
       ),
     ];
   },
@@ -61,11 +71,8 @@ const change: WasmFunction = {
 
 /** Adds weights_k times each column k to `sums`; four columns at a time, from `column` to where their weights end. */
 const sum: WasmFunction = {
-  parameters: { column: 'i32', columnBytes: 'i32', rowBytes: 'i32', weights: 'i32', weightsEnd: 'i32', sums: 'i32' },
-  locals: {
-    ...{ c0: 'i32', c1: 'i32', c2: 'i32', c3: 'i32', at: 'i32', end: 'i32' },
-    ...{ w0: 'v128', w1: 'v128', w2: 'v128', w3: 'v128' },
-  },
+  parameters: variables('i32', 'column columnBytes rowBytes weights weightsEnd sums'),
+  locals: { ...variables('i32', 'c0 c1 c2 c3 at end'), ...variables('v128', 'w0 w1 w2 w3') },
   body: ({ column, columnBytes, rowBytes, weights, weightsEnd, sums, at, end, ...v }) => {
     const columns = [v.c0, v.c1, v.c2, v.c3];
     const held = [v.w0, v.w1, v.w2, v.w3];

@@ -1,4 +1,4 @@
-import { f64x2, i32, repeatWhile, WasmKernel, type Code, type WasmFunction } from './wasmModule.js';
+import { f64x2, i32, repeatWhile, variables, WasmKernel, type Code, type WasmFunction } from './wasmModule.js';
 
 /** Bytes of a vector of two float64. */
 const VECTOR = 16;
@@ -11,8 +11,8 @@ const each = <T>(of: (at: number) => T): T[] => Array.from({ length: TOGETHER },
 
 /** The product of a row, from `row` to `end`, with the numbers at `weights`. */
 const dot: WasmFunction = {
-  parameters: { row: 'i32', end: 'i32', weights: 'i32' },
-  locals: Object.fromEntries(each((at) => [`sum${at}`, 'v128' as const])),
+  parameters: variables('i32', 'row end weights'),
+  locals: variables('v128', each((at) => `sum${at}`).join(' ')),
   result: 'f64',
   body: ({ row, end, weights, ...rest }) => {
     const sums = each((at) => rest[`sum${at}`]);
@@ -29,7 +29,7 @@ const dot: WasmFunction = {
 
 /** Adds `scale` times a row, from `row` to `end`, to the numbers at `sums`. */
 const addScaled: WasmFunction = {
-  parameters: { row: 'i32', end: 'i32', sums: 'i32', scale: 'f64' },
+  parameters: { ...variables('i32', 'row end sums'), scale: 'f64' },
   locals: { scales: 'v128' },
   body: ({ row, end, sums, scale, scales }) => [
     scales.set(f64x2.splat(scale.get)),

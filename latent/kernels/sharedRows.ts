@@ -1,4 +1,4 @@
-import { i32, i32x4, repeatWhile, WasmKernel, type WasmFunction } from './wasmModule.js';
+import { i32, i32x4, repeatWhile, variables, WasmKernel, type WasmFunction } from './wasmModule.js';
 
 const LANES = 4;
 
@@ -6,11 +6,8 @@ const LANES = 4;
 function countShared(vectors: number): WasmFunction {
   const ofY = Array.from({ length: vectors }, (_, at) => `y${at}`);
   return {
-    parameters: { order: 'i32', orderEnd: 'i32', x: 'i32', xRowBytes: 'i32', y: 'i32' },
-    locals: {
-      ...{ row: 'i32', xEnd: 'i32', shared: 'v128', label: 'v128' },
-      ...Object.fromEntries(ofY.map((name) => [name, 'v128' as const])),
-    },
+    parameters: variables('i32', 'order orderEnd x xRowBytes y'),
+    locals: { ...variables('i32', 'row xEnd'), ...variables('v128', ['shared', 'label', ...ofY].join(' ')) },
     result: 'i32',
     body: ({ order, orderEnd, x, xRowBytes, y, row, xEnd, shared, label, ...rest }) => {
       const held = ofY.map((name) => rest[name]);

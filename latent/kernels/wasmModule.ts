@@ -10,6 +10,8 @@ export type Code = readonly number[];
 /** i32, also for addresses in bytes; f64; v128, four i32 or two f64. */
 export type ValueType = 'i32' | 'f64' | 'v128';
 
+/** Magic number and version. */
+const HEADER = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 const valueTypes = { i32: 0x7f, f64: 0x7c, v128: 0x7b } as const;
 const NO_VALUE = 0x40;
 const PAGE_BYTES = 65536;
@@ -20,6 +22,11 @@ export interface Variable {
   set: (value: Code) => Code;
   /** Adds a constant to an i32. */
   advance: (by: number) => Code;
+}
+
+/** Parameters or locals of one type, their names apart by spaces. */
+export function variables(type: ValueType, names: string): Record<string, ValueType> {
+  return Object.fromEntries(names.split(' ').map((name) => [name, type]));
 }
 
 /** A function of a module. */
@@ -116,7 +123,7 @@ export function encodeWasmModule(functions: Readonly<Record<string, WasmFunction
   ]);
   const memory = [...text('koine'), ...text('memory'), 0x02, 0x00, 1];
   return Uint8Array.from([
-    ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    ...HEADER,
     ...section(1, list(types)),
     ...section(2, list([memory])),
     ...section(3, list(named.map((_, at) => unsigned(at)))),

@@ -14,7 +14,7 @@ export function solvePositiveDefinite(a: Float64Array, n: number, b: Float64Arra
       if (i !== j) l[i * n + j] = sum / l[j * n + j];
       else if (sum > 0) l[i * n + i] = Math.sqrt(sum);
       else
-        throw new RangeError(`latent/cholesky: the ${n} x ${n} matrix is not positive definite (pivot ${i} is ${sum})`);
+        throw new RangeError(`latent/linear: the ${n} x ${n} matrix is not positive definite (pivot ${i} is ${sum})`);
     }
   const x = b.slice();
   for (let column = 0; column < m; column++) {

@@ -83,7 +83,7 @@ function diagonalise(d: Float64Array, e: Float64Array, z: Float64Array): void {
       )
         m++;
       if (m === l) break;
-      if (iteration === MOST_ITERATIONS) throw new Error(`latent/eigen: eigenvalue ${l} of ${n} did not converge`);
+      if (iteration === MOST_ITERATIONS) throw new Error(`latent/linear: eigenvalue ${l} of ${n} did not converge`);
       let g = (d[l + 1] - d[l]) / (2 * e[l]);
       const root = Math.sqrt(g * g + 1);
       g = d[m] - d[l] + e[l] / (g + (g < 0 ? -root : root));
@@ -125,9 +125,9 @@ function diagonalise(d: Float64Array, e: Float64Array, z: Float64Array): void {
  */
 export function symmetricEigen(matrix: Float64Array, n: number): SymmetricEigen {
   if (matrix.length !== n * n)
-    throw new RangeError(`latent/eigen: ${matrix.length} values are not a ${n} by ${n} matrix`);
+    throw new RangeError(`latent/linear: ${matrix.length} values are not a ${n} by ${n} matrix`);
   const bad = matrix.findIndex((value) => !Number.isFinite(value));
-  if (bad >= 0) throw new RangeError(`latent/eigen: entry (${Math.floor(bad / n)}, ${bad % n}) is ${matrix[bad]}`);
+  if (bad >= 0) throw new RangeError(`latent/linear: entry (${Math.floor(bad / n)}, ${bad % n}) is ${matrix[bad]}`);
   const { diagonal, off, qTransposed } = tridiagonalise(matrix.slice(), n);
   diagonalise(diagonal, off, qTransposed);
   const order = Array.from(diagonal.keys()).sort((i, j) => diagonal[j] - diagonal[i] || i - j);

@@ -62,9 +62,16 @@ class ColumnMatrix {
     const { stride, n, leftWeights, rowWeights } = this;
     const row = first & ~1; // row first - 1 is done with: it may change too, and `left` is 0 there
     columnKernel.call.change(
-      ...[this.column(first + 1, row), 8 * stride, 8 * (stride - row)],
-      ...[this.leftBefore, this.fromRight, this.left].map((vector) => addressOf(vector, row)),
-      ...[addressOf(leftWeights, first + 1), addressOf(rowWeights, first + 1), addressOf(leftWeights, n), scale],
+      this.column(first + 1, row),
+      8 * stride,
+      8 * (stride - row),
+      addressOf(this.leftBefore, row),
+      addressOf(this.fromRight, row),
+      addressOf(this.left, row),
+      addressOf(leftWeights, first + 1),
+      addressOf(rowWeights, first + 1),
+      addressOf(leftWeights, n),
+      scale,
     );
   }
 
@@ -74,8 +81,12 @@ class ColumnMatrix {
     const row = first & ~1;
     fromRight.fill(0, row);
     columnKernel.call.sum(
-      ...[this.column(first, row), 8 * stride, 8 * (stride - row)],
-      ...[addressOf(rowWeights, first), addressOf(rowWeights, n), addressOf(fromRight, row)],
+      this.column(first, row),
+      8 * stride,
+      8 * (stride - row),
+      addressOf(rowWeights, first),
+      addressOf(rowWeights, n),
+      addressOf(fromRight, row),
     );
   }
 
@@ -160,7 +171,7 @@ function squaredSingularValues(diagonal: Float64Array, above: Float64Array): Flo
     let least = 0; // that the sweep before came to: no value is larger
     for (let sweep = 0; last > first; sweep++) {
       if (sweep === MOST_SWEEPS)
-        throw new Error(`latent/singularValues: value ${last} of ${n} did not converge in ${MOST_SWEEPS} sweeps`);
+        throw new Error(`latent/linear: value ${last} of ${n} did not converge in ${MOST_SWEEPS} sweeps`);
       if (e[last - 1] <= negligible) {
         q[last--] += shift;
         least = Infinity;

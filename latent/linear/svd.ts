@@ -31,7 +31,7 @@ export function svd(a: Float64Array, rows: number, columns: number): SingularVal
   const floor = Math.max(...norms, 0) * Number.EPSILON ** 2 * rows * rows;
   for (let sweep = 0, rotated = true; rotated; sweep++) {
     if (sweep === MOST_SWEEPS)
-      throw new Error(`latent/svd: no convergence of a ${rows} x ${columns} matrix in ${MOST_SWEEPS} sweeps`);
+      throw new Error(`latent/linear: no convergence of a ${rows} x ${columns} matrix in ${MOST_SWEEPS} sweeps`);
     rotated = false;
     for (let p = 0; p < columns - 1; p++) {
       let largest = p;

@@ -1,4 +1,4 @@
-import { columnScale } from '../diagnostics/disagreement.js';
+import { columnScale } from '../statistics/columnScale.js';
 import { gramMatrix } from '../kernels/products.js';
 import { type Matrix } from '../base/matrix.js';
 import { PairwiseDistances } from '../neighbours/pairwise.js';
@@ -7,7 +7,7 @@ import { solvePositiveDefinite } from '../linear/cholesky.js';
 /** Predicts one number for each row of standardised vectors. */
 export type Head = (x: Matrix<Float64Array>) => Promise<Float64Array>;
 
-/** Strength of the ridge: chosen by native cross-validation a head fails on other models, since coordinates are nearly collinear (METHOD.md 7). */
+/** Strength of the ridge: chosen by native cross-validation a head fails on other models, since coordinates are nearly collinear. */
 export const RIDGE_STRENGTH = 1e3;
 /** Neighbours of the other head. */
 export const HEAD_NEIGHBOURS = 5;

@@ -1,7 +1,6 @@
 import { solvePositiveDefinite } from '../linear/cholesky.js';
-import { gramMatrix } from '../kernels/products.js';
+import { gramMatrix, crossProduct } from '../kernels/products.js';
 import { centred, columnMeans, finiteFloat64, takeRows, type Matrix } from '../base/matrix.js';
-import { crossProduct } from '../neighbours/pairwise.js';
 import { applyMap, type AnchorMap } from './anchorMaps.js';
 
 /** Ridge strengths that are tried, as shares of the mean variance of a column times the rows. */
@@ -25,15 +24,13 @@ export interface MapError {
 export async function fitLinearMap(x: Matrix, y: Matrix, groups: ArrayLike<number>): Promise<AnchorMap> {
   if (x.rows !== y.rows || x.rows !== groups.length || x.rows < 4)
     throw new RangeError(
-      `latent/linearMap: ${x.rows} and ${y.rows} rows of ${groups.length} groups; a map needs 4 or more that are paired`,
+      `latent/maps: ${x.rows} and ${y.rows} rows of ${groups.length} groups; a map needs 4 or more that are paired`,
     );
   const halves = [0, 1].map((half) =>
     Int32Array.from(groups, (_, row) => row).filter((row) => groups[row] % 2 === half),
   );
   if (halves.some(({ length }) => length === 0))
-    throw new RangeError(
-      `latent/linearMap: the ${x.rows} rows are of one group; the strength of a map needs 2 or more`,
-    );
+    throw new RangeError(`latent/maps: the ${x.rows} rows are of one group; the strength of a map needs 2 or more`);
   const [from, to] = [finiteFloat64(x, 'x'), finiteFloat64(y, 'y')];
   const errors = STRENGTHS.map(() => 0);
   for (const half of [0, 1]) {

@@ -1,3 +1,4 @@
+import { countUp } from '../base/integers.js';
 import { clusterMeans } from '../statistics/clusterBootstrap.js';
 import { matrix, takeRows, type Matrix } from '../base/matrix.js';
 import { hashUnit, seededRandom, shuffle } from '../base/random.js';
@@ -57,14 +58,10 @@ const MOST_TEST = 1000;
 /** Structures that must be on either side for a target to be in the table. */
 const LEAST = 5;
 
-/** Stitching as METHOD.md 7, with all bounds. Targets that fewer than 5 structures on either side have are left out. */
+/** Stitching, with all that bounds it (docs/method.md, Maps). Targets that fewer than 5 structures on either side have are left out. */
 export async function stitch(task: StitchingTask): Promise<StitchingFigures[]> {
   const { head, input, compositions, seed } = task;
-  const order = (length: number) =>
-    shuffle(
-      Int32Array.from({ length }, (_, k) => k),
-      seededRandom(seed),
-    );
+  const order = (length: number) => shuffle(countUp(length), seededRandom(seed));
   const found: StitchingFigures[] = [];
   const methods = inputsOf(task, order);
   const composition = shareMatrix(compositions);

@@ -1,5 +1,5 @@
-import { centred, columnMeans, matrix, type Matrix } from '../base/matrix.js';
-import { squaredDistance, squaredNorms } from './pairwise.js';
+import { centred, columnMeans, matrix, squaredNorms, type Matrix } from '../base/matrix.js';
+import { squaredDistance } from './pairwise.js';
 import { contentBits, pairBits } from '../base/random.js';
 import { screenNeighbours, type Nearness } from './neighbourScreen.js';
 
@@ -43,7 +43,7 @@ export async function nearestNeighboursByMeasure(
 ): Promise<Neighbours[]> {
   const n = x.rows;
   if (!(Number.isInteger(k) && k >= 1 && k < n))
-    throw new RangeError(`latent/similarity: ${k} neighbours among ${n} rows; k must be within 1 and ${n - 1}`);
+    throw new RangeError(`latent/neighbours: ${k} neighbours among ${n} rows; k must be within 1 and ${n - 1}`);
   const cosine = measures.indexOf('cosine');
   if (cosine < 0 || !squaredNorms(x).includes(0)) return search(x, k, measures);
   // Among zero rows the cosine is told by distances of directions, which have a column more.

@@ -12,7 +12,7 @@ export interface DisjointRows {
  * crystal is on both: an atom could find its own neighbours there. The k-th atom of an element on one side is matched
  * with the k-th on the other, and the n matches that were complete first are taken; atoms without a partner are left out. So both sides have
  * the same number of atoms of every element, in proportions near those of the data, and samples of a grown database share almost all rows.
- * @param rows in order of place (latent/similarity/rows.ts)
+ * @param rows in order of place (rows.ts)
  * @param elements atomic numbers of the rows
  * @returns positions in `rows`; fewer than n where the rows do not give more
  */

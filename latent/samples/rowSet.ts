@@ -1,5 +1,6 @@
 import { RowResamples } from '../statistics/bootstrap.js';
-import { permutations, type NullKind } from '../statistics/nulls.js';
+import type { NullKind } from '../../config/names.js';
+import { permutations } from '../statistics/nulls.js';
 
 /** Counts and seed of what is drawn at random about rows. */
 export interface RowSetOptions {

@@ -1,4 +1,4 @@
-import { compareAtoms } from '../base/atomId.js';
+import { compareAtoms, type AtomId } from '../base/atomId.js';
 import { hashUnit } from '../base/random.js';
 
 /** What a structure offers to a sample: one atom for each of its symmetry orbits. */
@@ -8,33 +8,20 @@ export interface RowCandidates {
   representatives: ArrayLike<number>;
 }
 
-/** One sampled atom. */
-export interface SampledRow {
-  materialId: string;
-  atomIndex: number;
-}
-
-/** A sample and how far it reached. */
-export interface RowSample {
-  /** At most n, sorted by (materialId in code-point order, atomIndex). */
-  rows: SampledRow[];
-  /** Orbits taken from the structures that gave most. */
-  rounds: number;
-}
-
 /** A row with what decides its place: the rank of its orbit within the structure, then its hash. */
-export interface RankedRow extends SampledRow {
+export interface RankedRow extends AtomId {
   rank: number;
   hash: number;
 }
 
 /**
- * The sample of one draw: orbits are taken in rounds, one of every structure, then a second, until n are reached or none is left. A row's place is (rank of its
- * orbit within the structure, hash of the row), both decided by the hash of (seed, draw, material_id, atom_index) alone: the orbit with the lowest hash of
- * a structure has rank 0, the next rank 1. So samples of a grown database share almost all rows, every draw takes other orbits, and the order of
- * structures does not matter. Holds 2n rows at most, whatever the number of structures.
+ * The sample of one draw, in order of place: orbits are taken in rounds, one of every structure, then a second, until n are reached or none is left. A
+ * row's place is (rank of its orbit within the structure, hash of the row), both decided by the hash of (seed, draw, material_id, atom_index) alone: the orbit
+ * with the lowest hash of a structure has rank 0, the next rank 1. So samples of a grown database share almost all rows, every draw takes other orbits, and
+ * the order of structures does not matter; and whatever is left out of such a list, its first rows are those that leaving it out before would have given. Holds
+ * 2n rows at most, whatever the number of structures.
  *
- * The hash is `hashUnit(seed, draw, material_id, atom_index)` of latent/random.ts; in Python:
+ * The hash is `hashUnit(seed, draw, material_id, atom_index)` of latent/base/random.ts; in Python:
  * ```python
  * def mix(v):
  *     v &= M; v = (v ^ v >> 16) * 0x85ebca6b & M; v = (v ^ v >> 13) * 0xc2b2ae35 & M; return v ^ v >> 16
@@ -45,20 +32,12 @@ export interface RankedRow extends SampledRow {
  *     high ^= mix(low); low ^= mix(high); high ^= mix(low)
  *     return (high * 2**21 + (low >> 11)) / 2**53
  * ```
- * @throws RangeError when n is not a positive integer
- */
-export function selectRows(candidates: Iterable<RowCandidates>, n: number, seed: number, draw: number): RowSample {
-  return sampleOf(rankRows(candidates, n, seed, draw));
-}
-
-/**
- * The first n rows in order of place, see {@link selectRows}. Whatever is left out of such a list, its first rows are those that leaving
- * it out before would have given.
+ * @returns n rows, fewer where there are no more
  * @throws RangeError when n is not a positive integer
  */
 export function rankRows(candidates: Iterable<RowCandidates>, n: number, seed: number, draw: number): RankedRow[] {
   if (!(Number.isInteger(n) && n > 0))
-    throw new RangeError(`latent/similarity: a sample of ${n} rows; it must be a positive integer`);
+    throw new RangeError(`latent/samples: a sample of ${n} rows; it must be a positive integer`);
   let kept: RankedRow[] = [];
   let worst: RankedRow | undefined; // of n kept rows: none that comes after it can be in the sample
   for (const { materialId, representatives } of candidates) {
@@ -79,13 +58,6 @@ export function rankRows(candidates: Iterable<RowCandidates>, n: number, seed: n
     }
   }
   return kept.sort(byPlace).slice(0, n);
-}
-
-/** Rows in order of place as a sample. */
-function sampleOf(chosen: RankedRow[]): RowSample {
-  const rounds = chosen.length === 0 ? 0 : chosen[chosen.length - 1].rank + 1;
-  chosen.sort((a, b) => compareAtoms(a, b));
-  return { rows: chosen.map(({ materialId, atomIndex }) => ({ materialId, atomIndex })), rounds };
 }
 
 function byHash(a: RankedRow, b: RankedRow): number {

@@ -1,3 +1,5 @@
+import { rowsByLabel } from '../base/groups.js';
+
 /** Atoms of one element among the rows of a draw. */
 export interface Stratum {
   element: number;
@@ -7,14 +9,7 @@ export interface Stratum {
 
 /** The elements that have at least `least` rows, by atomic number. */
 export function elementStrata(elements: ArrayLike<number>, least: number): Stratum[] {
-  const members = new Map<number, number[]>();
-  for (let row = 0; row < elements.length; row++) {
-    const known = members.get(elements[row]);
-    if (known) known.push(row);
-    else members.set(elements[row], [row]);
-  }
-  return [...members]
+  return [...rowsByLabel(elements)]
     .filter(([, rows]) => rows.length >= least)
-    .sort(([a], [b]) => a - b)
-    .map(([element, rows]) => ({ element, rows: Int32Array.from(rows) }));
+    .map(([element, rows]) => ({ element, rows }));
 }

@@ -1,5 +1,4 @@
-import { centred, type Matrix } from '../base/matrix.js';
-import { squaredNorms } from '../neighbours/pairwise.js';
+import { centred, squaredNorms, type Matrix } from '../base/matrix.js';
 
 /** Rows of one model about their mean, with the sums that the linear metrics need of a single model. */
 export interface CentredCloud {
@@ -22,11 +21,4 @@ export function centredCloud(x: Matrix): CentredCloud {
   const points = centred(x);
   const norms = squaredNorms(points);
   return { points, squaredNorms: norms, total: norms.reduce((sum, norm) => sum + norm, 0) };
-}
-
-/** Sum of squares. */
-export function squaredFrobenius(a: Float64Array): number {
-  let sum = 0;
-  for (let at = 0; at < a.length; at++) sum += a[at] * a[at];
-  return sum;
 }

@@ -1,5 +1,7 @@
+import { countUp } from '../base/integers.js';
 import { finiteFloat64, type Matrix } from '../base/matrix.js';
-import { mean, visitSharedNeighbours } from './mutualNeighbours.js';
+import { visitSharedNeighbours } from './mutualNeighbours.js';
+import { mean } from '../statistics/mean.js';
 import { nearestNeighbours, type Neighbours } from '../neighbours/neighbours.js';
 
 /** Rows whose inner products are a kernel, masked by the neighbours that are nearest by inner product. */
@@ -64,7 +66,7 @@ export function cknnaOf(x: MaskedKernel, y: MaskedKernel, { hsic } = sharedKerne
 /** See {@link SharedKernel}; null is the order that the rows have. O(n k). */
 export function sharedKernel(x: MaskedKernel, y: MaskedKernel, permutation: Int32Array | null = null): SharedKernel {
   const { rows: n, k } = x.neighbours;
-  const order = permutation ?? Int32Array.from({ length: n }, (_, row) => row);
+  const order = permutation ?? countUp(n);
   const [inX, inY] = [x.neighbours.indices, y.neighbours.indices];
   const columnsOfX = new Float64Array(n);
   const rowsOfY = new Float64Array(n);

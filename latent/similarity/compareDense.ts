@@ -1,5 +1,5 @@
 import { takeRows, type Matrix } from '../base/matrix.js';
-import type { CompareOptions, Measured } from './comparePair.js';
+import type { CompareOptions, Measured } from './measured.js';
 import { DistanceCorrelations, distanceMatrix } from './distanceCorrelation.js';
 import {
   ReconstructionSource,
@@ -10,10 +10,11 @@ import {
 } from './featureReconstruction.js';
 import { globalSquaredErrors } from './gfre.js';
 import { imbalanceOfRows, imbalanceOfTables, permutedImbalance, rankTable } from './informationImbalance.js';
-import { lastOnly } from './lastOnly.js';
+import { lastOnly } from '../base/lastOnly.js';
 import { localSources, localSquaredErrors } from './lfre.js';
-import type { DirectedMetric, SimilarityMetric } from './metrics.js';
-import { mean } from './mutualNeighbours.js';
+import type { SimilarityMetric } from '../../config/names.js';
+import type { DirectedMetric } from './metrics.js';
+import { mean } from '../statistics/mean.js';
 import type { PreparedCloud } from './preparedCloud.js';
 import type { RowSet } from '../samples/rowSet.js';
 

@@ -1,76 +1,15 @@
+import { countUp } from '../base/integers.js';
+import { SIMILARITY_METRICS, type NullKind, type SimilarityMetric } from '../../config/names.js';
 import { finiteFloat64, type Matrix } from '../base/matrix.js';
-import { crossProduct, PermutedCrossProduct } from '../neighbours/pairwise.js';
-import { angularProcrustesCosine, angularProcrustesInfluence } from './angularProcrustes.js';
-import type { DrawEstimate } from '../statistics/bootstrap.js';
-import { centredCloud } from './centredCloud.js';
-import { cknnaInfluence, cknnaOf, sharedKernel } from './cknna.js';
-import { compareDense } from './compareDense.js';
-import { lastOnly } from './lastOnly.js';
-import { linearCka, linearCkaInfluence, unbiasedLinearCka } from './linearCka.js';
-import { isDense, measureOf, similarityMetrics, type SimilarityMetric, type SimilarityValueName } from './metrics.js';
-import { mean, neighbourOverlaps, permutedOverlap, permutedOverlaps } from './mutualNeighbours.js';
-import { hubness } from '../neighbours/neighbours.js';
-import { aboveThreshold, calibrate, type Calibration, type NullKind } from '../statistics/nulls.js';
-import { leastRows, prepareCloud, type PreparedCloud } from './preparedCloud.js';
 import { RowSet } from '../samples/rowSet.js';
-
-/** Permutation nulls to calibrate against. */
-export interface NullOptions {
-  kinds: readonly NullKind[];
-  /** Metrics to calibrate. The neighbour metrics cost O(n k) a permutation, the others a matrix product or more. */
-  metrics: readonly SimilarityMetric[];
-  /** 0.05 by default. */
-  alpha?: number;
-}
-
-/** What to compare clouds by. */
-export interface CompareOptions {
-  metrics: readonly SimilarityMetric[];
-  /** k of the mutual neighbours. */
-  neighbours: number;
-  /** Positions of the rows of dense metrics: see `denseMetrics`. */
-  denseRows: Int32Array;
-  /** Seed of the halves that maps are fitted on. */
-  seed: number;
-  nulls: NullOptions;
-}
-
-/** A value against one null. */
-export interface CalibratedValue extends Calibration {
-  null: NullKind;
-  /** The bootstrap replicates, calibrated by the same threshold. */
-  replicates: Float64Array;
-}
-
-/** One value of one draw of one pair. */
-export interface ComparedValue extends DrawEstimate {
-  metric: SimilarityMetric;
-  name: SimilarityValueName;
-  n: number;
-  /** Skewness of the k-occurrence counts in x and in y; null for metrics without neighbours. */
-  hubness: { x: number; y: number } | null;
-  /** Null means and thresholds are on the scale of the value. */
-  nulls: CalibratedValue[];
-}
-
-/** A value with what its bootstrap and its nulls need. */
-export interface Measured {
-  metric: SimilarityMetric;
-  name: SimilarityValueName;
-  rows: RowSet;
-  value: number;
-  /** Influence of each row on the value [n], mean 0: asked for where there are replicates. */
-  influence: () => Float64Array | Promise<Float64Array>;
-  hubness: ComparedValue['hubness'];
-  /** Calibrated is a similarity, larger for the more alike: of a value, back, and the largest there is. The value itself and 1 by default. */
-  scale?: { similarity: (value: number) => number; value: (similarity: number) => number; most: number };
-  /** The similarity that is observed, where its rounding must be that of the permuted ones. */
-  similarity?: number;
-  /** The similarity once row i of x stands beside row `permutation[i]` of y: of one permutation, or of many at once. */
-  permuted:
-    | ((permutation: Int32Array) => number | Promise<number>)
-    | { all: (permutations: readonly Int32Array[]) => Float64Array };
-}
+import { aboveThreshold, calibrate } from '../statistics/nulls.js';
+import { compareDense } from './compareDense.js';
+import { compareLinear } from './compareLinear.js';
+import { compareNeighbours } from './compareNeighbours.js';
+import type { CalibratedValue, CompareOptions, ComparedValue, Measured, NullOptions } from './measured.js';
+import { isDense } from './metrics.js';
+import { mean } from '../statistics/mean.js';
+import { leastRows, prepareCloud, type PreparedCloud } from './preparedCloud.js';
 
 /**
  * Similarity of two clouds: row i of x [n, p] and row i of y [n, q] are the same atom in two models. Metrics that the rows are too few for are left out, and errors of
@@ -112,8 +51,8 @@ export async function compareClouds(
     for (const kind of nulls.kinds) {
       const values = await permutedSimilarities(wanted, set.permutations(kind));
       wanted.forEach((one, at) => {
-        const of = compared.get(one)!;
-        of.nulls.push(calibrateValue(one, of.replicates, kind, values[at], nulls.alpha));
+        const found = compared.get(one)!;
+        found.nulls.push(calibrateValue(one, found.replicates, kind, values[at], nulls.alpha));
       });
     }
   }
@@ -140,10 +79,10 @@ export interface ComparePairOptions {
  * @throws RangeError when rows are not paired or a value is not finite
  */
 export async function comparePair(x: Matrix, y: Matrix, options: ComparePairOptions): Promise<ComparedValue[]> {
-  const { metrics = similarityMetrics, neighbours = 10, replicates = 1000, seed, nulls } = options;
+  const { metrics = SIMILARITY_METRICS, neighbours = 10, replicates = 1000, seed, nulls } = options;
   if (x.rows !== y.rows)
     throw new RangeError(`latent/similarity: x has ${x.rows} rows and y ${y.rows}; rows are paired`);
-  const denseRows = Int32Array.from({ length: x.rows }, (_, row) => row);
+  const denseRows = countUp(x.rows);
   const cloud = { metrics, neighbours, denseRows, seed, replicates };
   const [left, right] = [finiteFloat64(x, 'x'), finiteFloat64(y, 'y')];
   const { permutations = 200, kinds = [], alpha } = nulls ?? {};
@@ -154,117 +93,6 @@ export async function comparePair(x: Matrix, y: Matrix, options: ComparePairOpti
     { all, dense: all },
     { ...cloud, nulls: { kinds, metrics: nulls?.metrics ?? metrics, alpha } },
   );
-}
-
-/** @param withKernels whether CKNNA has nulls too, which tell the overlap of the neighbours by cosine on the way */
-function compareNeighbours(
-  metrics: readonly SimilarityMetric[],
-  x: PreparedCloud,
-  y: PreparedCloud,
-  rows: RowSet,
-  withKernels: boolean,
-): Measured[] {
-  const measured: Measured[] = [];
-  const [a, b] = [x.work.kernel, y.work.kernel];
-  const kernels = metrics.includes('cknna') && a && b ? { a, b } : null;
-  const shared = kernels && lastOnly((permutation: Int32Array) => sharedKernel(kernels.a, kernels.b, permutation));
-  for (const metric of metrics) {
-    const measure = measureOf[metric];
-    const [inX, inY] = measure ? [x.work.neighbours[measure], y.work.neighbours[measure]] : [];
-    if (!inX || !inY) continue;
-    const value = permutedOverlap(inX, inY, null); // rounded as those of permutations are
-    measured.push({
-      metric,
-      name: metric as SimilarityValueName,
-      rows,
-      value,
-      influence: () => neighbourOverlaps(inX, inY).map((overlap) => overlap - value),
-      hubness: { x: hubness(inX), y: hubness(inY) },
-      permuted:
-        shared && withKernels && measure === 'cosine'
-          ? (permutation) => shared(permutation).overlap
-          : { all: (permutations) => permutedOverlaps(inX, inY, permutations) },
-    });
-  }
-  if (kernels && shared)
-    measured.push({
-      metric: 'cknna',
-      name: 'cknna',
-      rows,
-      value: cknnaOf(kernels.a, kernels.b),
-      influence: () => cknnaInfluence(kernels.a, kernels.b),
-      hubness: { x: hubness(kernels.a.neighbours), y: hubness(kernels.b.neighbours) },
-      permuted: (permutation) => cknnaOf(kernels.a, kernels.b, shared(permutation)),
-    });
-  return measured;
-}
-
-async function compareLinear(
-  metrics: readonly SimilarityMetric[],
-  x: PreparedCloud,
-  y: PreparedCloud,
-  rows: RowSet,
-): Promise<Measured[]> {
-  const asked = (['linear_cka', 'unbiased_linear_cka', 'angular_procrustes'] as const).filter((metric) =>
-    metrics.includes(metric),
-  );
-  if (asked.length === 0) return [];
-  const [a, b] = [centredCloud(x.x), centredCloud(y.x)];
-  const cross = await crossProduct(a.points, b.points);
-  let product: PermutedCrossProduct | undefined;
-  const crossOf = lastOnly((permutation: Int32Array) =>
-    (product ??= new PermutedCrossProduct(a.points, b.points)).of(permutation),
-  );
-  const measured: Measured[] = [];
-  const [ofX, ofY] = [x.work.gram, y.work.gram];
-  if (ofX && ofY) {
-    const [left, right] = [
-      { ...a, gram: ofX.products },
-      { ...b, gram: ofY.products },
-    ];
-    // The two estimators of CKA differ by terms of order 1/n, far below the spread that the bootstrap is about.
-    let shared: Promise<Float64Array> | undefined;
-    const influence = () =>
-      (shared ??= linearCkaInfluence(left, right, cross, ofX.forms ?? undefined, ofY.forms ?? undefined));
-    if (asked.includes('linear_cka'))
-      measured.push({
-        metric: 'linear_cka',
-        name: 'linear_cka',
-        rows,
-        value: linearCka(left, right, cross),
-        influence,
-        hubness: null,
-        permuted: async (permutation) => linearCka(left, right, await crossOf(permutation)),
-      });
-    if (asked.includes('unbiased_linear_cka'))
-      measured.push({
-        metric: 'unbiased_linear_cka',
-        name: 'unbiased_linear_cka',
-        rows,
-        value: unbiasedLinearCka(left, right, cross),
-        influence,
-        hubness: null,
-        permuted: async (permutation) => {
-          const squaredNorms = Float64Array.from(permutation, (from) => b.squaredNorms[from]);
-          return unbiasedLinearCka(left, { ...right, squaredNorms }, await crossOf(permutation));
-        },
-      });
-  }
-  if (asked.includes('angular_procrustes')) {
-    const cosine = angularProcrustesCosine(a, b, cross);
-    measured.push({
-      metric: 'angular_procrustes',
-      name: 'angular_procrustes',
-      rows,
-      value: Math.acos(cosine),
-      influence: () => angularProcrustesInfluence(a, b, cross, cosine),
-      hubness: null,
-      scale: { similarity: Math.cos, value: (similarity) => Math.acos(Math.min(1, similarity)), most: 1 },
-      similarity: cosine,
-      permuted: async (permutation) => angularProcrustesCosine(a, b, await crossOf(permutation)),
-    });
-  }
-  return measured;
 }
 
 /** Similarities of each metric under each permutation. */

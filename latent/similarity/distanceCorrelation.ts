@@ -1,6 +1,7 @@
+import { countUp } from '../base/integers.js';
 import { finiteFloat64, type Matrix } from '../base/matrix.js';
 import { PairwiseDistances, squaredDistance } from '../neighbours/pairwise.js';
-import { mean } from './mutualNeighbours.js';
+import { mean } from '../statistics/mean.js';
 
 /** Distance correlation by both estimators. */
 export interface DistanceCorrelation {
@@ -104,7 +105,7 @@ export class DistanceCorrelations {
 /** Sum of products of the distances of all pairs of rows, row i of a beside row `permutation[i]` of b: twice that of the pairs i < j. */
 function sumOfProducts(a: DistanceMatrix, b: DistanceMatrix, permutation: Int32Array | null = null): number {
   const n = a.rowSums.length;
-  const order = permutation ?? Int32Array.from({ length: n }, (_, row) => row);
+  const order = permutation ?? countUp(n);
   const ofA = a.values;
   const ofB = b.values;
   let total = 0;

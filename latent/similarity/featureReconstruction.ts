@@ -1,10 +1,17 @@
+import { countUp } from '../base/integers.js';
 import { symmetricEigen } from '../linear/eigen.js';
-import { gramMatrix, matrixProduct, subtractProduct } from '../kernels/products.js';
-import { centred, columnMeans, finiteFloat64, matrix, takeRows, type Matrix } from '../base/matrix.js';
-import { crossProduct } from '../neighbours/pairwise.js';
+import { gramMatrix, matrixProduct, subtractProduct, crossProduct } from '../kernels/products.js';
+import {
+  centred,
+  columnMeans,
+  finiteFloat64,
+  matrix,
+  takeRows,
+  squaredFrobenius,
+  type Matrix,
+} from '../base/matrix.js';
 import { seededRandom, shuffle } from '../base/random.js';
 import { svd } from '../linear/svd.js';
-import { squaredFrobenius } from './centredCloud.js';
 
 /** Rows that a map is fitted on and rows that it is judged by. */
 export interface ReconstructionSplit {
@@ -24,10 +31,7 @@ const CUTOFFS = Array.from({ length: 20 }, (_, at) => 10 ** (-9 + (9 * at) / 19)
 
 /** Two random halves of n rows. */
 export function reconstructionHalves(n: number, seed: number): ReconstructionSplit {
-  const rows = shuffle(
-    Int32Array.from({ length: n }, (_, at) => at),
-    seededRandom(seed),
-  );
+  const rows = shuffle(countUp(n), seededRandom(seed));
   return { train: rows.slice(0, Math.ceil(n / 2)), test: rows.slice(Math.ceil(n / 2)) };
 }
 
@@ -106,16 +110,16 @@ export class ReconstructionSource {
     const [first, second] = halvesOf(x);
     const parts: Part[] = [];
     for (const [at, rows] of (x.rows < 2 ? [] : [x, first, second]).entries()) {
-      const of = known?.[at] ?? (await rightSingularVectors(rows));
+      const vectors = known?.[at] ?? (await rightSingularVectors(rows));
       const other = [null, second, first][at];
-      parts.push({ x: rows, of, scores: other && (await scoresOf(other, of)) });
+      parts.push({ x: rows, vectors, scores: other && (await scoresOf(other, vectors)) });
     }
     return new ReconstructionSource(parts);
   }
 
   /** Of all rows, the first half and the second. */
   get decompositions(): RightSingularVectors[] {
-    return this.parts.map(({ of }) => of);
+    return this.parts.map(({ vectors }) => vectors);
   }
 
   /** What the map to y [m, q] makes of test rows [r, p]: [r, q]; 0 below 2 rows. */
@@ -133,9 +137,9 @@ export class ReconstructionSource {
       const error = toSecond[at] + toFirst[at];
       if (error < least) [best, least] = [cutoff, error];
     });
-    const rank = rankAt(best, all.of.s, all.x);
+    const rank = rankAt(best, all.vectors.s, all.x);
     if (rank === 0) return zeros;
-    const [scores, projected] = [await scoresOf(test, all.of), await projection(all, y)];
+    const [scores, projected] = [await scoresOf(test, all.vectors), await projection(all, y)];
     const data = await crossProduct(rowRange(scores, 0, rank), rowRange(projected, 0, rank));
     return matrix(data, test.rows, y.columns);
   }
@@ -144,7 +148,7 @@ export class ReconstructionSource {
 /** Rows with their decomposition and, of a half, the scores of the other half. */
 interface Part {
   x: Matrix<Float64Array>;
-  of: RightSingularVectors;
+  vectors: RightSingularVectors;
   scores: Matrix<Float64Array> | null;
 }
 
@@ -156,7 +160,7 @@ async function crossErrors(half: Part, y: Matrix<Float64Array>, otherY: Matrix<F
   let taken = 0;
   // from the largest cut-off, which keeps fewest components, to the smallest
   for (let at = CUTOFFS.length - 1; at >= 0; at--) {
-    const rank = rankAt(CUTOFFS[at], half.of.s, half.x);
+    const rank = rankAt(CUTOFFS[at], half.vectors.s, half.x);
     if (rank > taken)
       rest = await subtractProduct(rest, rowRange(half.scores!, taken, rank), rowRange(projected, taken, rank));
     errors[at] =
@@ -204,7 +208,7 @@ async function scoresOf(x: Matrix<Float64Array>, { s, v }: RightSingularVectors)
 }
 
 /** Uᵀy = (xV/s)ᵀy: [width, q]; 0 where s is. */
-async function projection({ x, of: { s, v } }: Part, y: Matrix<Float64Array>): Promise<Matrix<Float64Array>> {
+async function projection({ x, vectors: { s, v } }: Part, y: Matrix<Float64Array>): Promise<Matrix<Float64Array>> {
   const [width, q] = [s.length, y.columns];
   const cross = matrix(await crossProduct(x, y), x.columns, q);
   const projected = await crossProduct(matrix(v, x.columns, width), cross);

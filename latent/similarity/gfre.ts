@@ -7,7 +7,7 @@ import {
   type ReconstructionSplit,
   type ScaledSplit,
 } from './featureReconstruction.js';
-import { mean } from './mutualNeighbours.js';
+import { mean } from '../statistics/mean.js';
 
 /**
  * Global feature reconstruction error (Goscinski et al. 2021; Chorna et al., arXiv 2512.05717), both ways, of paired rows x [n, p] and y [n, q]: root mean

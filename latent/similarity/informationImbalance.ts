@@ -1,6 +1,7 @@
+import { countUp } from '../base/integers.js';
 import { finiteFloat64, type Matrix } from '../base/matrix.js';
 import { PairwiseDistances, squaredDistance } from '../neighbours/pairwise.js';
-import { mean } from './mutualNeighbours.js';
+import { mean } from '../statistics/mean.js';
 import { scanPairedDistances } from '../neighbours/pairedDistances.js';
 
 /** Information imbalance both ways. */
@@ -170,7 +171,7 @@ class ColumnOrder {
 /** What each row contributes to the information imbalance by the nearest row, k = 1, both ways [n]. */
 export function imbalanceOfTables(x: RankTable, y: RankTable): Record<keyof InformationImbalance, Float64Array> {
   const n = x.nearest.length;
-  const order = Int32Array.from({ length: n }, (_, row) => row);
+  const order = countUp(n);
   const contributions = (a: RankTable, b: RankTable) =>
     Float64Array.from({ length: n }, (_, i) => (2 / n) * rankOfNearest(a, b, i, order));
   return { xToY: contributions(x, y), yToX: contributions(y, x) };

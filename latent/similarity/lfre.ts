@@ -9,7 +9,7 @@ import {
   type ReconstructionSplit,
   type ScaledSplit,
 } from './featureReconstruction.js';
-import { mean } from './mutualNeighbours.js';
+import { mean } from '../statistics/mean.js';
 
 /**
  * Local feature reconstruction error (Goscinski et al. 2021; Chorna et al., arXiv 2512.05717), both ways: as `gfre`, but every test row has a map of its own,

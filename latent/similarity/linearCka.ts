@@ -1,6 +1,6 @@
-import { matrix } from '../base/matrix.js';
-import { innerProducts } from '../neighbours/pairwise.js';
-import { squaredFrobenius, type CentredCloud, type GramCloud } from './centredCloud.js';
+import { matrix, squaredFrobenius } from '../base/matrix.js';
+import { innerProducts } from '../kernels/products.js';
+import { type CentredCloud, type GramCloud } from './centredCloud.js';
 
 /**
  * Linear centred kernel alignment (Kornblith et al. 2019): |XᵀY|²_F / (|XᵀX|_F |YᵀY|_F) of centred columns, 0 to 1.

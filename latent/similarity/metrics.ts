@@ -1,24 +1,7 @@
+import type { SimilarityMetric } from '../../config/names.js';
 import type { NeighbourMeasure } from '../neighbours/neighbours.js';
 
-/** Metrics as a user asks for them. Those of {@link directedMetrics} give two values, the others one. */
-export const similarityMetrics = [
-  'mutual_knn_euclidean',
-  'mutual_knn_cosine',
-  'mutual_knn_inner',
-  'cknna',
-  'linear_cka',
-  'unbiased_linear_cka',
-  'angular_procrustes',
-  'distance_correlation',
-  'unbiased_distance_correlation',
-  'information_imbalance',
-  'gfre',
-  'lfre',
-] as const;
-/** See {@link similarityMetrics}. */
-export type SimilarityMetric = (typeof similarityMetrics)[number];
-
-/** Metrics with a direction: how well the one side predicts the other. */
+/** Metrics with a direction, how well the one side predicts the other: they give two values, the others one. */
 export const directedMetrics = ['information_imbalance', 'gfre', 'lfre'] as const;
 /** See {@link directedMetrics}. */
 export type DirectedMetric = (typeof directedMetrics)[number];
@@ -56,11 +39,6 @@ export const metricBounds: Readonly<Record<SimilarityMetric, [number, number]>> 
   gfre: [0, Infinity],
   lfre: [0, Infinity],
 };
-
-/** What two equal clouds have on the scale that is calibrated, where it is not 1: see `Measured.similarity`. */
-export function isDirected(metric: SimilarityMetric): metric is DirectedMetric {
-  return (directedMetrics as readonly string[]).includes(metric);
-}
 
 /** Whether a metric is computed on the rows drawn first: see {@link denseMetrics}. */
 export function isDense(metric: SimilarityMetric): boolean {

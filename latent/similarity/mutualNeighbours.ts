@@ -1,3 +1,4 @@
+import { countUp } from '../base/integers.js';
 import { sharedRows } from '../kernels/sharedRows.js';
 import type { Neighbours } from '../neighbours/neighbours.js';
 
@@ -17,7 +18,7 @@ export function neighbourOverlaps(x: Neighbours, y: Neighbours): Float64Array {
  * @throws RangeError when the two differ in rows or k
  */
 export function permutedOverlap(x: Neighbours, y: Neighbours, permutation: Int32Array | null): number {
-  return permutedOverlaps(x, y, [permutation ?? Int32Array.from({ length: x.rows }, (_, row) => row)])[0];
+  return permutedOverlaps(x, y, [permutation ?? countUp(x.rows)])[0];
 }
 
 /** `permutedOverlap` for many permutations. Neighbour sets are only relabelled, so that one permutation costs O(n k²) comparisons, many at a time. */
@@ -48,13 +49,6 @@ export function visitSharedNeighbours(
     for (let at = i * k, end = at + k; at < end; at++)
       if (marked[y.indices[at]] === i + 1) visit(i, places[y.indices[at]], at);
   }
-}
-
-/** Mean of values; 0 of none. */
-export function mean(values: ArrayLike<number>): number {
-  let sum = 0;
-  for (let at = 0; at < values.length; at++) sum += values[at];
-  return values.length === 0 ? 0 : sum / values.length;
 }
 
 function checkAlike(x: Neighbours, y: Neighbours): void {

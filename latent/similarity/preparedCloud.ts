@@ -1,5 +1,5 @@
 import { takeRows, type Matrix } from '../base/matrix.js';
-import { crossProduct } from '../neighbours/pairwise.js';
+import { crossProduct } from '../kernels/products.js';
 import { centredCloud } from './centredCloud.js';
 import { maskedKernel, type MaskedKernel } from './cknna.js';
 import {
@@ -9,7 +9,8 @@ import {
   type RightSingularVectors,
 } from './featureReconstruction.js';
 import { selfForms } from './linearCka.js';
-import { measureOf, type SimilarityMetric } from './metrics.js';
+import type { SimilarityMetric } from '../../config/names.js';
+import { measureOf } from './metrics.js';
 import {
   directions,
   nearestNeighboursByMeasure,

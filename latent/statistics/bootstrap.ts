@@ -1,7 +1,7 @@
 import { matrix } from '../base/matrix.js';
-import { innerProducts } from '../neighbours/pairwise.js';
+import { innerProducts } from '../kernels/products.js';
 import { seededIntegers } from '../base/random.js';
-import { mean } from '../similarity/mutualNeighbours.js';
+import { mean } from './mean.js';
 
 /** Values of one draw of a metric: the estimate and its bootstrap replicates. */
 export interface DrawEstimate {
@@ -79,7 +79,7 @@ export function combineDraws(
   draws: readonly DrawEstimate[],
   bounds: [number, number] = [-Infinity, Infinity],
 ): Interval {
-  if (draws.length === 0) throw new RangeError('latent/similarity: no draws to combine');
+  if (draws.length === 0) throw new RangeError('latent/statistics: no draws to combine');
   const value = mean(draws.map((draw) => draw.value));
   const pooled = Float64Array.from(draws.flatMap((draw) => Array.from(draw.replicates))).sort();
   if (pooled.length === 0) return { value, low: value, high: value };

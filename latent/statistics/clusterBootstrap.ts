@@ -20,18 +20,6 @@ export function resampleClusters(
   }
 }
 
-/** Numbers the distinct labels from 0 in order of first occurrence: [rows] and their count. */
-export function numberGroups(labels: Iterable<string | number>): { groups: Int32Array; count: number } {
-  const numbers = new Map<string | number, number>();
-  const groups = Int32Array.from(labels, (label) => {
-    const known = numbers.get(label);
-    if (known !== undefined) return known;
-    numbers.set(label, numbers.size);
-    return numbers.size - 1;
-  });
-  return { groups, count: numbers.size };
-}
-
 /**
  * Means of several figures over rows, each with a 95 % percentile interval from a bootstrap over clusters of rows (structures,
  * prototypes): rows of one cluster are no independent evidence. One cluster gives an interval without width.
@@ -46,7 +34,7 @@ export function clusterMeans(
   seed: number,
 ): Interval[] {
   const rows = groups.length;
-  if (rows === 0) throw new RangeError('latent/clusterBootstrap: there are no rows to take a mean of');
+  if (rows === 0) throw new RangeError('latent/statistics: there are no rows to take a mean of');
   const sizes = new Float64Array(count);
   for (let row = 0; row < rows; row++) sizes[groups[row]]++;
   const sums = columns.map((values) => {

@@ -1,4 +1,4 @@
-import { decodeFloat64Record, encodeFloat64Record } from '../base/float64Record.js';
+import { decodeArrays, encodeArrays } from '../base/typedArrays.js';
 import { CHUNK_ROWS, gramMatrix } from '../kernels/products.js';
 
 /**
@@ -33,14 +33,14 @@ export function rowNorm(x: Float32Array | Float64Array, row: number, dim: number
   const norm = Math.sqrt(square);
   if (!(norm > SMALLEST_NORM && norm < Infinity)) {
     throw new RangeError(
-      `latent: row ${row} has norm ${norm}; zero-norm and non-finite rows must be quarantined first`,
+      `latent/statistics: row ${row} has norm ${norm}; zero-norm and non-finite rows must be quarantined first`,
     );
   }
   return norm;
 }
 
 function checkShape(x: { length: number }, n: number, dim: number): void {
-  if (x.length !== n * dim) throw new RangeError(`latent/moments: ${x.length} values are not ${n} rows of ${dim}`);
+  if (x.length !== n * dim) throw new RangeError(`latent/statistics: ${x.length} values are not ${n} rows of ${dim}`);
 }
 
 async function momentsOfChunk(
@@ -78,7 +78,7 @@ async function momentsOfChunk(
  */
 export async function momentsOf(x: Float32Array | Float64Array, n: number, dim: number): Promise<Moments> {
   checkShape(x, n, dim);
-  if (n === 0) throw new RangeError('latent/moments: there are no rows');
+  if (n === 0) throw new RangeError('latent/statistics: there are no rows');
   let merged: Moments | undefined;
   for (let first = 0; first < n; first += CHUNK_ROWS) {
     const chunk = await momentsOfChunk(x, first, Math.min(CHUNK_ROWS, n - first), dim);
@@ -114,19 +114,20 @@ function mergePair(a: Moments, b: Moments): Moments {
  * with merging them all at once to rounding, not to the bit, so a merge tree must have a fixed shape.
  */
 export function mergeMoments(parts: readonly Moments[]): Moments {
-  if (parts.length === 0) throw new RangeError('latent/moments: there are no parts to merge');
+  if (parts.length === 0) throw new RangeError('latent/statistics: there are no parts to merge');
   const { dim } = parts[0];
   const odd = parts.find((part) => part.dim !== dim);
-  if (odd) throw new RangeError(`latent/moments: cannot merge moments of ${dim} and of ${odd.dim} columns`);
+  if (odd) throw new RangeError(`latent/statistics: cannot merge moments of ${dim} and of ${odd.dim} columns`);
   return parts.reduce(mergePair);
 }
 
-const fields = ['counts', 'mean', 'scatter', 'unitSum'] as const;
+const RECORD = 'moments';
+type MomentsRecord = Record<'counts' | 'mean' | 'scatter' | 'unitSum', Float64Array>;
 
 /** Moments as bytes (about 4 d² of them). */
 export function encodeMoments(m: Moments): Uint8Array {
-  return encodeFloat64Record('moments', {
-    counts: [m.n, m.dim, m.normSum],
+  return encodeArrays(RECORD, {
+    counts: Float64Array.of(m.n, m.dim, m.normSum),
     mean: m.mean,
     scatter: m.scatter,
     unitSum: m.unitSum,
@@ -135,6 +136,6 @@ export function encodeMoments(m: Moments): Uint8Array {
 
 /** @throws RangeError when the bytes are not moments */
 export function decodeMoments(bytes: Uint8Array): Moments {
-  const { counts, mean, scatter, unitSum } = decodeFloat64Record('moments', fields, bytes);
+  const { counts, mean, scatter, unitSum } = decodeArrays<MomentsRecord>(RECORD, bytes);
   return { n: counts[0], dim: counts[1], mean, scatter, unitSum, normSum: counts[2] };
 }

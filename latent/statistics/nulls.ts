@@ -1,10 +1,7 @@
+import { rowsByLabel } from '../base/groups.js';
+import { countUp } from '../base/integers.js';
 import { seededIntegers } from '../base/random.js';
-import { mean } from '../similarity/mutualNeighbours.js';
-
-/** Rows of y are permuted freely, or only among rows of the same element (the strict null: composition alone cannot beat it). */
-export const nullKinds = ['free', 'within_element'] as const;
-/** See `nullKinds`. */
-export type NullKind = (typeof nullKinds)[number];
+import { mean } from './mean.js';
 
 /** A similarity against its permutation null. */
 export interface Calibration {
@@ -30,7 +27,7 @@ const TIE = 1e-9;
  */
 export function calibrate(similarity: number, nulls: Float64Array, most = 1, alpha = 0.05): Calibration {
   const count = nulls.length;
-  if (count === 0) throw new RangeError('latent/similarity: calibration needs at least one permutation');
+  if (count === 0) throw new RangeError('latent/statistics: calibration needs at least one permutation');
   const combined = Float64Array.of(similarity, ...nulls).sort();
   // 1 - alpha is not exact in binary: without the slack, 0.95 * 200 would round up to 191
   const position = Math.ceil((1 - alpha) * (count + 1) - 1e-9) - 1;
@@ -61,21 +58,11 @@ export function* permutations(
   groups?: ArrayLike<number>,
 ): Generator<Int32Array> {
   const below = seededIntegers(seed);
-  const members = new Map<number, number[]>();
-  for (let i = 0; i < n; i++) {
-    const group = groups ? groups[i] : 0;
-    const rows = members.get(group);
-    if (rows) rows.push(i);
-    else members.set(group, [i]);
-  }
-  const sorted = [...members.keys()]
-    .sort((a, b) => a - b)
-    .map((group) => Int32Array.from(members.get(group) as number[]));
-  const permutation = new Int32Array(n);
-  for (const rows of sorted) for (const row of rows) permutation[row] = row;
+  const sets = groups ? [...rowsByLabel(groups).values()] : [countUp(n)];
+  const permutation = countUp(n);
   for (let made = 0; made < count; made++) {
     // Shuffling goes on from the permutation before: each is uniform, and independent of that one.
-    for (const rows of sorted)
+    for (const rows of sets)
       for (let last = rows.length - 1; last > 0; last--) {
         const [here, there] = [rows[last], rows[below(last + 1)]];
         const moved = permutation[here];

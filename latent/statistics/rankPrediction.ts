@@ -1,3 +1,4 @@
+import { countUp } from '../base/integers.js';
 import { resampleClusters } from './clusterBootstrap.js';
 import { quantile } from './bootstrap.js';
 
@@ -97,8 +98,8 @@ class Ranking {
   ) {
     for (let row = 0; row < values.length; row++)
       if (!Number.isFinite(values[row]))
-        throw new RangeError(`latent/rankPrediction: ${what} ${values[row]} of row ${row} has no rank; leave it out`);
-    this.order = Int32Array.from({ length: values.length }, (_, row) => row).sort((a, b) => values[a] - values[b]);
+        throw new RangeError(`latent/statistics: ${what} ${values[row]} of row ${row} has no rank; leave it out`);
+    this.order = countUp(values.length).sort((a, b) => values[a] - values[b]);
     this.found = new Float64Array(values.length);
   }
 

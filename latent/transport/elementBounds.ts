@@ -1,7 +1,8 @@
 import { matrix, type Matrix } from '../base/matrix.js';
 import { euclideanCost } from './cost.js';
 import { exactTransport } from './exact.js';
-import { elementMatch, elementPlan, placesOf, type PlanSide, type SparsePlan } from './planFigures.js';
+import { elementMatch, elementPlan, placesOf, type PlanSide } from './planFigures.js';
+import type { SparsePlan } from './sparsePlan.js';
 
 /** What element-match mass a model's own space allows, to hold that of a pair against. */
 export interface ElementBounds {

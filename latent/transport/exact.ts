@@ -2,17 +2,13 @@ import type { CostSource } from './cost.js';
 import { NetworkSimplex, type InitialPlan } from './networkSimplex.js';
 import { greedyPlan, shortlist } from './shortlist.js';
 import { integerMasses } from './masses.js';
+import type { PricedPlan } from './sparsePlan.js';
 
-/** An optimal plan with its certificate. Masses sum to 1. */
-export interface ExactPlan {
-  n: number;
-  m: number;
-  /** The arcs that carry mass, by source, then sink: at most n + m - 1; for n = m and uniform weights a permutation. */
-  source: Int32Array;
-  sink: Int32Array;
-  mass: Float64Array;
-  /** Cost of each arc. */
-  arcCost: Float64Array;
+/**
+ * An optimal plan with its certificate. Masses sum to 1; at most n + m - 1 arcs carry any, and for n = m and uniform weights they are a
+ * permutation.
+ */
+export interface ExactPlan extends PricedPlan {
   /** Total cost of the plan. */
   cost: number;
   /** Dual potentials [n] and [m]: f_i + g_j <= C_ij everywhere. */

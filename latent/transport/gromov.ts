@@ -1,5 +1,5 @@
 import { matrix, type Matrix } from '../base/matrix.js';
-import { crossProduct } from '../neighbours/pairwise.js';
+import { crossProduct } from '../kernels/products.js';
 import { DenseCost, euclideanCost } from './cost.js';
 import { sinkhorn, type EntropicPlan } from './sinkhorn.js';
 

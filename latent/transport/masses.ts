@@ -1,3 +1,5 @@
+import { greatestCommonDivisor } from '../base/integers.js';
+
 /** Weights as integers, so that flows add up exactly, beside the weights they stand for (normalised to 1). */
 export interface IntegerMasses {
   supply: Float64Array;
@@ -76,8 +78,4 @@ function rounded(weights: Float64Array): Float64Array {
   }
   units[largest] += UNITS - sum;
   return units;
-}
-
-function greatestCommonDivisor(a: number, b: number): number {
-  return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }

@@ -4,6 +4,7 @@ import { normalFrom, seededRandom } from '../base/random.js';
 import { EuclideanCost, euclideanCost } from './cost.js';
 import { exactTransport } from './exact.js';
 import { integerMasses } from './masses.js';
+import type { PricedPlan } from './sparsePlan.js';
 
 /** Options of `multiscaleTransport`. */
 export interface MultiscaleOptions {
@@ -20,15 +21,7 @@ export interface MultiscaleOptions {
 }
 
 /** A feasible plan near the optimum. Masses sum to 1. */
-export interface MultiscalePlan {
-  n: number;
-  m: number;
-  /** The arcs that carry mass, by source, then sink. */
-  source: Int32Array;
-  sink: Int32Array;
-  mass: Float64Array;
-  /** Cost of each arc. */
-  arcCost: Float64Array;
+export interface MultiscalePlan extends PricedPlan {
   cost: number;
   /** Lower bound on the cost of any plan and the distance to it; null above `mostPairs`. */
   dual: number | null;

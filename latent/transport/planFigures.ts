@@ -1,4 +1,6 @@
+import { countUp } from '../base/integers.js';
 import { matrix, type Matrix } from '../base/matrix.js';
+import type { SparsePlan } from './sparsePlan.js';
 
 /**
  * What a plan says beyond its cost. Works on exact and entropic plans alike: any sparse plan whose masses sum to at most 1.
@@ -7,15 +9,6 @@ import { matrix, type Matrix } from '../base/matrix.js';
  * that one vector an element would find every atom again). So figures are means over all exchanges of points that coincide: what a
  * plan cannot tell apart counts as chance.
  */
-
-/** A plan as parallel arrays of arcs: source and sink are row numbers. */
-export interface SparsePlan {
-  n: number;
-  m: number;
-  source: Int32Array;
-  sink: Int32Array;
-  mass: Float64Array;
-}
 
 /** What is known of the points of one side. */
 export interface PlanSide {
@@ -52,7 +45,7 @@ export function placesOf({ data, rows, columns }: Matrix): Int32Array {
 export function identityMass(plan: SparsePlan, sourcePlaces?: Int32Array, sinkPlaces?: Int32Array): number {
   const { n, m, source, sink, mass } = plan;
   if (n !== m) throw new RangeError(`latent/transport: ${n} sources and ${m} sinks are not the same atoms`);
-  const [from, to] = [sourcePlaces ?? rowNumbers(n), sinkPlaces ?? rowNumbers(n)];
+  const [from, to] = [sourcePlaces ?? countUp(n), sinkPlaces ?? countUp(n)];
   const [atSource, atSink] = [countsOf(from), countsOf(to)];
   const atBoth = new Map<number, number>(); // atoms at a place of either side
   for (let i = 0; i < n; i++) atBoth.set(from[i] * n + to[i], (atBoth.get(from[i] * n + to[i]) ?? 0) + 1);
@@ -136,7 +129,7 @@ export interface BarycentricMap {
  * The barycentric map of a plan: for every source the mean of the points [m, q] it is sent to, weighted by mass. Sources that coincide have one image.
  * @param places of the sources, as of {@link placesOf}
  */
-export function barycentricMap(plan: SparsePlan, points: Matrix, places = rowNumbers(plan.n)): BarycentricMap {
+export function barycentricMap(plan: SparsePlan, points: Matrix, places = countUp(plan.n)): BarycentricMap {
   const { n, m, source, sink, mass } = plan;
   checkLength('target points', points.rows, m);
   const q = points.columns;
@@ -157,10 +150,6 @@ export function barycentricMap(plan: SparsePlan, points: Matrix, places = rowNum
   return { map: matrix(map, n, q), unmapped };
 }
 
-function rowNumbers(n: number): Int32Array {
-  return Int32Array.from({ length: n }, (_, row) => row);
-}
-
 /** Points at each place. */
 function countsOf(places: Int32Array): Int32Array {
   const counts = new Int32Array(places.length);
@@ -169,7 +158,7 @@ function countsOf(places: Int32Array): Int32Array {
 }
 
 /** For every point the elements at its place, with their shares of its weight. */
-function sharesByPlace({ elements, places = rowNumbers(elements.length), weights }: PlanSide): [number, number][][] {
+function sharesByPlace({ elements, places = countUp(elements.length), weights }: PlanSide): [number, number][][] {
   const held = new Map<number, Map<number, number>>();
   const totals = new Float64Array(elements.length);
   places.forEach((place, i) => {

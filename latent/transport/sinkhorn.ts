@@ -1,8 +1,9 @@
 import type { CostSource } from './cost.js';
 import { normalisedWeights } from './masses.js';
-import { median } from '../statistics/median.js';
+import { medianCost } from './medianCost.js';
 import { Relaxation } from './relaxation.js';
 import { Scaling } from './scaling.js';
+import type { PricedPlan } from './sparsePlan.js';
 
 /** Options of `sinkhorn`. */
 export interface SinkhornOptions {
@@ -29,14 +30,7 @@ export interface SinkhornOptions {
 }
 
 /** An entropic plan. Costs, potentials and residual are those of the whole plan; `source`, `sink`, `mass` lack `droppedMass`. */
-export interface EntropicPlan {
-  n: number;
-  m: number;
-  source: Int32Array;
-  sink: Int32Array;
-  mass: Float64Array;
-  /** Cost of each arc. */
-  arcCost: Float64Array;
+export interface EntropicPlan extends PricedPlan {
   /** <P, C>, the linear cost. */
   cost: number;
   /** <P, C> + epsilon KL(P | a b') and the price of marginals that are not exact: what the plan minimises. */
@@ -82,7 +76,7 @@ export async function sinkhorn(cost: CostSource, options: SinkhornOptions): Prom
     if (weights.includes(0))
       throw new RangeError('latent/transport: an entropic plan needs weights above 0; leave the other points out');
   const inCosts = options.epsilonUnit === 'cost';
-  const scale = inCosts && options.start ? 0 : await median(cost);
+  const scale = inCosts && options.start ? 0 : await medianCost(cost);
   if (!inCosts && !(scale > 0))
     throw new RangeError(`latent/transport: the median cost is ${scale}; give epsilon in units of cost`);
   const unit = inCosts ? 1 : scale;
@@ -174,21 +168,10 @@ function divergence(p: Float64Array, q: Float64Array): number {
 }
 
 /**
- * Debiased entropic cost (Feydy et al. 2019): W(x, y) - (W(x, x) + W(y, y)) / 2 of the regularised costs at one epsilon. 0 for equal clouds.
- * @param epsilon in units of the median cost between x and y
+ * The Sinkhorn divergence (Feydy et al. 2019), the debiased cost of a plan between x and y: W(x, y) - (W(x, x) + W(y, y)) / 2 of the regularised costs
+ * at one epsilon. 0 for equal clouds.
+ * @param options those of the plan
  */
-export async function sinkhornDivergence(
-  xy: CostSource,
-  xx: CostSource,
-  yy: CostSource,
-  options: SinkhornOptions,
-): Promise<{ divergence: number; epsilon: number; converged: boolean }> {
-  const between = await sinkhorn(xy, options);
-  const { divergence, converged } = await debiased(between, xx, yy, options);
-  return { divergence, epsilon: between.epsilon, converged: between.converged && converged };
-}
-
-/** The Sinkhorn divergence of a plan that is there already. */
 export async function debiased(
   between: EntropicPlan,
   xx: CostSource,

@@ -1,3 +1,4 @@
+import type { TransportDesign, TransportSolver } from '../../config/names.js';
 import { takeRows, type Matrix } from '../base/matrix.js';
 import { squaredDistance } from '../neighbours/pairwise.js';
 import { euclideanCost, type CostSource } from './cost.js';
@@ -14,23 +15,13 @@ import {
   type BarycentricMap,
   type ElementPlan,
   type PlanSide,
-  type SparsePlan,
 } from './planFigures.js';
+import type { PricedPlan, SparsePlan } from './sparsePlan.js';
 import { debiased, sinkhorn } from './sinkhorn.js';
 
 /** Above so many costs their mean is that of some rows of either side. */
 const MOST_AVERAGED = 2 ** 28;
 const ROWS_AVERAGED = 2 ** 12;
-
-/** How the two samples relate. */
-export const transportDesigns = ['same', 'disjoint'] as const;
-/** `same`: row i of both is the same atom; `disjoint`: no atom is in both. */
-export type TransportDesign = (typeof transportDesigns)[number];
-
-/** Ways to find a plan between two clouds; see the modules of their names. */
-export const transportSolvers = ['exact', 'sinkhorn', 'unbalanced', 'multiscale'] as const;
-/** See {@link transportSolvers}. */
-export type TransportSolver = (typeof transportSolvers)[number];
 
 /** Options of `solvePair`. */
 export interface SolvePairOptions {
@@ -98,8 +89,7 @@ export interface PlanSummary {
 }
 
 /** What every solver gives, arcs that carry little included. */
-interface Solved extends SparsePlan {
-  arcCost: Float64Array;
+interface Solved extends PricedPlan {
   cost: number;
   dual: number | null;
   gap: number | null;
@@ -170,7 +160,7 @@ export async function gromovPair(x: Matrix, y: Matrix, options: SolvePairOptions
   const [d, e] = [await relativeDistances(x), await relativeDistances(y)];
   const solved = await entropicGromov(d, e, { epsilon, maxIterations, tolerance: 1e-6, marginalTolerance: 1e-6 });
   const [n, m] = [x.rows, y.rows];
-  const whole: SparsePlan & { arcCost: Float64Array } = {
+  const whole: PricedPlan = {
     n,
     m,
     source: Int32Array.from({ length: n * m }, (_, arc) => Math.floor(arc / m)),
@@ -285,7 +275,7 @@ function imageOf(plan: SparsePlan, x: Matrix, y: Matrix, places: Int32Array) {
 }
 
 /** A plan without the arcs that carry less than `least`, and the mass of those. */
-function pruned({ n, m, source, sink, mass, arcCost }: SparsePlan & { arcCost: Float64Array }, least: number) {
+function pruned({ n, m, source, sink, mass, arcCost }: PricedPlan, least: number) {
   const kept = Uint32Array.from(mass.keys()).filter((arc) => mass[arc] >= least);
   const plan = {
     n,

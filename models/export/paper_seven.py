@@ -1,5 +1,4 @@
-"""
-Proof that the seven potentials of Li & Walsh (arXiv 2512.05349) export: their official classes at their official, full size with
+"""Proof that the seven potentials of Li & Walsh (arXiv 2512.05349) export: their official classes at their official, full size with
 seeded random weights, saved in the official checkpoint format, loaded through the official loader, exported and compared.
 
     PYTHONPATH=models/export <python of environment torch> models/export/paper_seven.py --structures dev.extxyz --output STORE
@@ -57,7 +56,8 @@ def mace(hidden_irreps: str, **other: Any) -> Callable[[Path], int]:
         from mace import modules
 
         blocks = {
-            key: modules.interaction_classes[other.pop(key, "RealAgnosticResidualInteractionBlock")] for key in ("interaction_cls_first", "interaction_cls")
+            key: modules.interaction_classes[other.pop(key, "RealAgnosticResidualInteractionBlock")]
+            for key in ("interaction_cls_first", "interaction_cls")
         }
         model = modules.ScaleShiftMACE(
             r_max=6.0,
@@ -100,8 +100,7 @@ def orb(architecture: str) -> Callable[[Path], int]:
 
 
 def sevennet_omat(path: Path) -> int:
-    """
-    SevenNet-omat. No source states its network; it was released with SevenNet-MF-ompa, whose the package states as a preset
+    """SevenNet-omat. No source states its network; it was released with SevenNet-MF-ompa, whose the package states as a preset
     and whose 25,734,966 parameters that preset has, with modalities and 119 shifts for each of the two. Taken here without
     modalities: parity, NequIP's self-connection, l_max 3, 5 interaction blocks, cutoff 6 Å, all of the periodic table.
     """
@@ -125,7 +124,16 @@ def sevennet_omat(path: Path) -> int:
         "version": sevenn.__version__,
     }
     model = build_E3_equivariant_model(configuration)
-    torch.save({"config": configuration, "model_state_dict": model.state_dict(), "epoch": 0, "time": "", "hash": "random weights"}, path)
+    torch.save(
+        {
+            "config": configuration,
+            "model_state_dict": model.state_dict(),
+            "epoch": 0,
+            "time": "",
+            "hash": "random weights",
+        },
+        path,
+    )
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
@@ -142,8 +150,26 @@ SEVEN = (
     Model("mace-mp-0-large", "mace", "mace", 5_725_072, ".model", mace("128x0e + 128x1o + 128x2e"), "first"),
     Model("mace-omat-0-medium", "mace", "mace", 9_063_204, ".model", mace("128x0e + 128x1o", **OMAT), "first"),
     Model("sevennet-omat", "sevennet", "sevenn", None, ".pth", sevennet_omat, "last"),
-    Model("orb-v3-conservative-inf-omat", "orb", "orb_models", 25_365_773, ".ckpt", orb("orb_v3_conservative_architecture"), "last", invariant=False),
-    Model("orb-v3-direct-inf-omat", "orb", "orb_models", 25_365_773, ".ckpt", orb("orb_v3_direct_architecture"), "last", invariant=False),
+    Model(
+        "orb-v3-conservative-inf-omat",
+        "orb",
+        "orb_models",
+        25_365_773,
+        ".ckpt",
+        orb("orb_v3_conservative_architecture"),
+        "last",
+        invariant=False,
+    ),
+    Model(
+        "orb-v3-direct-inf-omat",
+        "orb",
+        "orb_models",
+        25_365_773,
+        ".ckpt",
+        orb("orb_v3_direct_architecture"),
+        "last",
+        invariant=False,
+    ),
 )
 
 
@@ -161,9 +187,13 @@ def prove(model: Model, structures: Path, store: Path, gate: float, keep: Path |
         checkpoint = (keep or Path(folder)) / f"{model.id}{model.suffix}"
         parameters = model.build(checkpoint)
         if model.parameters not in (None, parameters):
-            raise SystemExit(f"{model.id}: {parameters:,} parameters, where the official model has {model.parameters:,}")
+            raise SystemExit(
+                f"{model.id}: {parameters:,} parameters, where the official model has {model.parameters:,}"
+            )
         id = f"paper-random-{model.id}"
-        request = Request(None, checkpoint, model.layer, {"random_weights": "true"}, lambda line: print(f"  {line}", file=sys.stderr))
+        request = Request(
+            None, checkpoint, model.layer, {"random_weights": "true"}, lambda line: print(f"  {line}", file=sys.stderr)
+        )
         entry = {
             "name": f"{model.id}, official classes at full size, seeded random weights (no potential)",
             "licence": "made by models/export/paper_seven.py",
@@ -171,7 +201,9 @@ def prove(model: Model, structures: Path, store: Path, gate: float, keep: Path |
         found = export(model.family, request, id, entry, structures, store / id, Gates(max_float64=gate))
     rotation = found["invariance"]["rotation"]
     if model.invariant and rotation > gate:
-        raise ExportError("parity_failed", f"{id} changes by {rotation:.1e} RMS under rotation", "an invariant layer must not")
+        raise ExportError(
+            "parity_failed", f"{id} changes by {rotation:.1e} RMS under rotation", "an invariant layer must not"
+        )
     return {"id": id, "parameters": parameters, "seconds": round(time.monotonic() - started, 1)} | {
         key: found[key] for key in ("onnx_bytes", "onnx_nodes", "parity", "invariance", "left_out")
     }
@@ -195,8 +227,11 @@ def main() -> int:
     for model in here:
         print(model.id, file=sys.stderr)
         try:
-            print(json.dumps(prove(model, options.structures, options.output, options.gate, options.checkpoints)), flush=True)
-        except Exception as error:  # noqa: BLE001 - the others are still of interest
+            print(
+                json.dumps(prove(model, options.structures, options.output, options.gate, options.checkpoints)),
+                flush=True,
+            )
+        except Exception as error:
             failed += 1
             print(json.dumps({"id": model.id, "error": f"{type(error).__name__}: {error}"}), flush=True)
     return 1 if failed else 0

@@ -111,7 +111,9 @@ def load_frames(folder: Path, cutoff: float, max_neighbours: int | None = None) 
     for subset in SUBSETS:
         path = folder / f"{subset}.xyz.gz"
         if not path.is_file():
-            raise FileNotFoundError(f"reference/data: {path} is missing; give the folder of the MatterSim frames by --data")
+            raise FileNotFoundError(
+                f"reference/data: {path} is missing; give the folder of the MatterSim frames by --data"
+            )
         digest.update(path.read_bytes())
     kept = cache_folder() / f"frames-{digest.hexdigest()[:16]}.npz"
     if not kept.is_file():
@@ -185,7 +187,7 @@ def _build_frames(folder: Path, cutoff: float, max_neighbours: int | None) -> Fr
             if np.abs(atoms.get_forces()).max() > LARGEST_FORCE:
                 continue
             formula = atoms.symbols.formula.reduce()[0].format("hill")
-            formulas[formula] = tuple(sorted(set(int(z) for z in atoms.numbers)))
+            formulas[formula] = tuple(sorted({int(z) for z in atoms.numbers}))
             atoms_of.append((subset, number, formula, atoms))
     parts = part_by_formula(formulas)
 

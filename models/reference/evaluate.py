@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from batches import Batch, BatchMaker, random_rotations
 from data import FORCE_BEARING, SUBSETS, Frames, cache_folder, load_frames
 from networks import Built

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from batches import Batch
 from potentials import Potential
 
@@ -59,9 +60,9 @@ def forces_from_edges(energy: torch.Tensor, batch: Batch, training: bool) -> tor
 
 
 def _mace(potential: Potential, statistics: Statistics) -> Built:
+    from e3nn import o3
     from mace.modules import ScaleShiftMACE, interaction_classes
     from mace.modules.blocks import RealAgnosticResidualInteractionBlock  # noqa: F401  (named in the checkpoint)
-    from e3nn import o3
 
     settings = dict(potential.hyperparameters)
     elements = statistics.elements

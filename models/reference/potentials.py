@@ -62,10 +62,18 @@ class Potential:
         return {"mace": "model", "sevennet": "pth", "orb": "ckpt"}[self.family]
 
 
-
 MACE_SCHEDULE = Schedule(epochs=11, fine_epochs=4, learning_rate=0.03, edges_per_batch=2500, rest_share=0.35)
-ORB_SCHEDULE = Schedule(epochs=10, fine_epochs=3, learning_rate=0.003, edges_per_batch=6000, rest_share=0.35, rotate=True)
-MACE = {"max_ell": 2, "correlation": 2, "num_interactions": 2, "r_max": 4.5, "radial_MLP": [16, 16, 16], "MLP_irreps": "16x0e"}
+ORB_SCHEDULE = Schedule(
+    epochs=10, fine_epochs=3, learning_rate=0.003, edges_per_batch=6000, rest_share=0.35, rotate=True
+)
+MACE = {
+    "max_ell": 2,
+    "correlation": 2,
+    "num_interactions": 2,
+    "r_max": 4.5,
+    "radial_MLP": [16, 16, 16],
+    "MLP_irreps": "16x0e",
+}
 SEVENNET = {
     "channel": 24,
     "lmax": 1,

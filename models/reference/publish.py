@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from data import cache_folder, load_frames
 from evaluate import RESULTS
 from networks import Statistics, build
@@ -59,7 +60,9 @@ def publish(potential: Potential, statistics: Statistics, structures: Path) -> d
         "lineage": potential.id,
         "training": {
             "script": "models/reference/train.py",
-            "data": "; ".join([data, f"{record['train_frames']} frames, split by formula", *filter(None, [potential.remark])]),
+            "data": "; ".join(
+                [data, f"{record['train_frames']} frames, split by formula", *filter(None, [potential.remark])]
+            ),
             "data_licence": DATA_LICENCE,
             "steps": record["steps"],
             "seed": record["seed"],
@@ -103,15 +106,20 @@ def _export(
     """Runs the exporter on the structures whose elements were trained on; returns the card as written."""
     sys.path.insert(0, str(HERE.parent / "export"))
     import ase.io
+
     from koine_export.family import Request
     from koine_export.harness import export
 
     known = set(statistics.elements)
-    taken = [atoms for atoms in ase.io.read(structures, ":", format="extxyz") if known.issuperset(atoms.numbers.tolist())]
+    taken = [
+        atoms for atoms in ase.io.read(structures, ":", format="extxyz") if known.issuperset(atoms.numbers.tolist())
+    ]
     with tempfile.TemporaryDirectory() as scratch:
         chosen = Path(scratch) / "structures.extxyz"
         ase.io.write(chosen, taken, format="extxyz")
-        request = Request(None, checkpoint, None, SETTINGS[potential.family], lambda line: print(f"{id}: {line}", flush=True))
+        request = Request(
+            None, checkpoint, None, SETTINGS[potential.family], lambda line: print(f"{id}: {line}", flush=True)
+        )
         print(id, json.dumps(export(potential.family, request, id, FACTS | entry, chosen, HERE / id)), flush=True)
     # Orb's tables have rows for all elements; those outside the training data never moved.
     return json.loads((HERE / id / "card.json").read_text()) | {"elements": statistics.elements}
@@ -127,7 +135,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("ids", nargs="+", choices=list(POTENTIALS), metavar="ID")
     parser.add_argument("--data", type=Path, required=True, help="folder of the MatterSim frames (*.xyz.gz)")
-    parser.add_argument("--structures", type=Path, required=True, help="crystals for the comparison with the official code")
+    parser.add_argument(
+        "--structures", type=Path, required=True, help="crystals for the comparison with the official code"
+    )
     parser.add_argument("--random", action="store_true", help="publish the untrained twins")
     options = parser.parse_args()
     torch.set_num_threads(1)

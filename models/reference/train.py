@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from batches import BatchMaker, random_rotations
 from data import FORCE_BEARING, Frames, cache_folder, load_frames, reference_energies
 from networks import PACKAGES, Built, Statistics, build
@@ -54,7 +55,9 @@ def huber(error: torch.Tensor, delta: float) -> torch.Tensor:
     return torch.nn.functional.huber_loss(error, torch.zeros_like(error), delta=delta)
 
 
-def errors(built: Built, maker: BatchMaker, selection: np.ndarray, edges_per_batch: int = 8000) -> tuple[np.ndarray, np.ndarray]:
+def errors(
+    built: Built, maker: BatchMaker, selection: np.ndarray, edges_per_batch: int = 8000
+) -> tuple[np.ndarray, np.ndarray]:
     """Absolute errors: energy of each frame, eV/atom [n]; mean over the force components of each frame, eV/Å [n]."""
     energy_errors, force_errors = np.zeros(len(selection)), np.zeros(len(selection))
     edges = np.diff(maker.frames.edge_offsets)[selection]
@@ -131,7 +134,9 @@ class Training:
             losses.append(self._step(chosen, rotations, fine=number >= schedule.epochs))
         live = copy.deepcopy(self.module.state_dict())
         self.module.load_state_dict(self.averaged)
-        self.curve.append({"epoch": number + 1, "steps": len(batches), "loss": round(float(np.mean(losses)), 5), **self._validation()})
+        self.curve.append(
+            {"epoch": number + 1, "steps": len(batches), "loss": round(float(np.mean(losses)), 5), **self._validation()}
+        )
         self._save(live)
         self.module.load_state_dict(live)
         return self.curve[-1]
@@ -149,7 +154,9 @@ class Training:
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.trained, schedule.gradient_clip)
         if not torch.isfinite(norm):
-            raise FloatingPointError(f"reference/train: {self.potential.id}: the gradient is {norm.item()} on frames {chosen.tolist()}")
+            raise FloatingPointError(
+                f"reference/train: {self.potential.id}: the gradient is {norm.item()} on frames {chosen.tolist()}"
+            )
         self.optimiser.step()
         with torch.no_grad():
             for name, value in self.module.state_dict().items():
@@ -178,7 +185,12 @@ class Training:
             writer = csv.DictWriter(file, fieldnames=list(self.curve[0]))
             writer.writeheader()
             writer.writerows(self.curve)
-        state = {"module": live, "averaged": self.averaged, "optimiser": self.optimiser.state_dict(), "curve": self.curve}
+        state = {
+            "module": live,
+            "averaged": self.averaged,
+            "optimiser": self.optimiser.state_dict(),
+            "curve": self.curve,
+        }
         with _aside(self._state) as path:
             torch.save(state, path)
 
@@ -223,7 +235,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the MatterSim frames (*.xyz.gz)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=int(os.environ.get("OMP_NUM_THREADS", "1")))
-    parser.add_argument("--minutes", type=float, default=math.inf, help="leave each after this long; the next start goes on")
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="leave each after this long; the next start goes on"
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     here = [id for id, potential in POTENTIALS.items() if importlib.util.find_spec(PACKAGES[potential.family])]

@@ -8,7 +8,7 @@ import { statedId } from './materialId.js';
  * CSV with a header, row by row: a column `cif`, or `structure` with CIF or pymatgen JSON. Leading `#` lines are comments. A row
  * whose fields do not match the header is one rejection.
  */
-export const readCsv: FormatReader = async function* ({ bytes }) {
+export const readCsv: FormatReader = async function* ({ bytes, limits }) {
   // An error of the bytes must not make the parser drop the rows before it: it is kept and thrown behind them.
   let failure: Error | undefined;
   async function* untilFailure(): AsyncGenerator<Uint8Array> {
@@ -54,7 +54,7 @@ export const readCsv: FormatReader = async function* ({ bytes }) {
       const found = attempt(() => {
         if (fields.length !== width)
           throw new Rejected('unparsable', `the row has ${fields.length} fields; ${width} are needed`);
-        return crystalOfText(row[column!]);
+        return crystalOfText(row[column!], limits);
       });
       yield { id: statedId(row), found };
     }

@@ -1,11 +1,17 @@
 import { DEFAULT_MAX_ATOMS } from '../canonical.js';
-import { elementOfLabel } from '../elements.js';
+import { elementOfSpecies } from '../elements.js';
+import { isObject } from './documentCrystals.js';
+import { parseJson } from './jsonText.js';
 import { LineReader } from './lines.js';
 import { statedId } from './materialId.js';
 import { Rejected, parseNumber, quote, type Crystal, type FormatReader, type FoundRecord } from './record.js';
+import { latticeOf, parseComment, requirePeriodicFlags } from './xyzComment.js';
 
 /** Characters; lattice, properties and a frame's scalars take far less. */
 const MAX_COMMENT = 2 ** 20;
+
+/** Sites may be this far from full occupancy: it is written with three digits. */
+const OCCUPANCY_TOLERANCE = 1e-3;
 
 const ATOM_COUNT = /^\s*\d+\s*$/;
 
@@ -69,40 +75,54 @@ async function readFrame(
       );
     }
     const label = values[columns.species];
-    const element = columns.speciesIsNumber ? Number(label) : elementOfLabel(label);
+    const element = columns.speciesIsNumber || /^\d+$/.test(label) ? Number(label) : elementOfSpecies(label);
     if (element === undefined)
       unknown ??= new Rejected(
         'unknown_element',
         `${quote(label)} at site ${atom} is not an element; a chemical symbol is needed`,
       );
+    if (columns.occupancy !== undefined && Math.abs(Number(values[columns.occupancy]) - 1) > OCCUPANCY_TOLERANCE)
+      throw new Rejected(
+        'partial_occupancy',
+        `site ${atom} has occupancy ${quote(values[columns.occupancy])}; 1 is needed`,
+      );
     species.push(element ?? 0);
     for (let k = 0; k < 3; k++)
       cartesian.push(parseNumber(values[columns.position + k], `coordinate ${'xyz'[k]} of site ${atom}`));
   }
-  await expectFrameEnd(lines, count, columns);
+  await expectFrameEnd(lines, count);
   if (unknown) throw unknown;
 
-  const lattice = fields.Lattice ?? fields.lattice;
+  const lattice = fields.Lattice ?? fields.lattice ?? fields.cell;
+  requirePeriodicFlags(fields.pbc);
   if (lattice === undefined)
     throw new Rejected('singular_cell', 'the frame has no Lattice; three lattice vectors are needed');
-  const vectors = lattice.trim().split(/[\s,]+/);
-  if (vectors.length !== 9) throw new Rejected('unparsable', `Lattice has ${vectors.length} numbers; nine are needed`);
-  const periodic = fields.pbc?.match(/[TF10]/gi) ?? [];
-  if (periodic.some((flag) => /[F0]/i.test(flag))) {
-    throw new Rejected('unparsable', `pbc is ${quote(fields.pbc)}; a crystal periodic in three directions is needed`);
+  requireOrdered(fields.occupancy);
+  return { lattice: latticeOf(lattice), species, cartesian };
+}
+
+/** ASE keeps the occupancies of a CIF it has read as `occupancy="_JSON {"0": {"Al": 0.5, "Si": 0.5}}"`. */
+function requireOrdered(occupancy: string | undefined): void {
+  if (!occupancy?.startsWith('_JSON ')) return;
+  const sites = parseJson(occupancy.slice('_JSON '.length));
+  for (const [site, content] of Object.entries(isObject(sites) ? sites : {})) {
+    const amounts = Object.values(isObject(content) ? content : {});
+    if (amounts.length !== 1 || Math.abs(Number(amounts[0]) - 1) > OCCUPANCY_TOLERANCE)
+      throw new Rejected(
+        'partial_occupancy',
+        `kind ${site} holds ${quote(JSON.stringify(content))}; one element is needed`,
+      );
   }
-  return { lattice: vectors.map((x, i) => parseNumber(x, `Lattice number ${i}`)), species, cartesian };
 }
 
 /** A frame with more atom lines than its count must not pass as a smaller structure. */
-async function expectFrameEnd(lines: LineReader, count: number, columns: Columns): Promise<void> {
+async function expectFrameEnd(lines: LineReader, count: number): Promise<void> {
   let line: string | undefined;
   do line = await lines.next();
   while (line !== undefined && line.trim() === '');
   if (line === undefined) return;
   lines.unread();
-  const values = line.trim().split(/\s+/);
-  if (values.length >= columns.width && elementOfLabel(values[columns.species]) !== undefined)
+  if (!ATOM_COUNT.test(line) && line.split(/\s+/).filter((word) => /^[+-]?(\d|\.\d)/.test(word)).length >= 3)
     throw new Rejected(
       'unparsable',
       `${quote(line)} follows the ${count} atoms of the frame; the next frame's number of atoms is needed`,
@@ -122,21 +142,11 @@ async function skipToAtomCount(lines: LineReader): Promise<void> {
   }
 }
 
-/** `key=value` pairs of a comment line; values are bare, in double or single quotes, or in braces. A key alone is true (`T`). */
-export function parseComment(comment: string): Record<string, string> {
-  const fields: Record<string, string> = Object.create(null) as Record<string, string>;
-  const pair =
-    /([^\s=,"']+|"[^"]*"|'[^']*')\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|\{([^}]*)\}|([^\s"',]+|)))?/g;
-  for (const [, key, double, single, braces, bare] of comment.matchAll(pair)) {
-    fields[key.replace(/^["']|["']$/g, '')] = (double ?? single ?? braces ?? bare ?? 'T').replace(/\\(.)/g, '$1');
-  }
-  return fields;
-}
-
 interface Columns {
   species: number;
   speciesIsNumber: boolean;
   position: number;
+  occupancy: number | undefined;
   width: number;
 }
 
@@ -160,5 +170,6 @@ function parseProperties(properties = 'species:S:1:pos:R:3'): Columns {
   if (!species || !position || position.count !== 3) {
     throw new Rejected('unparsable', `Properties ${quote(properties)} has no species and pos:R:3; both are needed`);
   }
-  return { species: species.at, speciesIsNumber: species.kind === 'I', position: position.at, width };
+  const occupancy = (offsets.get('occupancy') ?? offsets.get('occupancies'))?.at;
+  return { species: species.at, speciesIsNumber: species.kind === 'I', position: position.at, occupancy, width };
 }

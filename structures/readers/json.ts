@@ -1,5 +1,8 @@
-import { isObject, parseJson, recordsOfDocument } from './documents.js';
+import type { StructureLimits } from '../canonical.js';
+import { isObject } from './documentCrystals.js';
+import { recordsOfDocument } from './documents.js';
 import { jsonPieces } from './jsonElements.js';
+import { parseJson } from './jsonText.js';
 import { LineReader } from './lines.js';
 import { statedId } from './materialId.js';
 import { MAX_RECORD_LENGTH, Rejected, attempt, quote, type FormatReader, type FoundRecord } from './record.js';
@@ -8,21 +11,21 @@ import { MAX_RECORD_LENGTH, Rejected, attempt, quote, type FormatReader, type Fo
 const MAX_DOCUMENT_LENGTH = 32 * 2 ** 20;
 
 /** JSON: one document, a list or dictionary of documents, an OPTIMADE response; arrays are read element by element. */
-export const readJson: FormatReader = async function* ({ bytes }) {
-  yield* afterFirstStructure(pieceRecords(bytes));
+export const readJson: FormatReader = async function* ({ bytes, limits }) {
+  yield* afterFirstStructure(pieceRecords(bytes, limits));
 };
 
 /** JSON lines: a document a line. OPTIMADE's header and `info` lines are passed over. */
-export const readJsonLines: FormatReader = async function* ({ bytes }) {
-  yield* afterFirstStructure(lineRecords(new LineReader(bytes)));
+export const readJsonLines: FormatReader = async function* ({ bytes, limits }) {
+  yield* afterFirstStructure(lineRecords(new LineReader(bytes), limits));
 };
 
-async function* lineRecords(lines: LineReader): AsyncGenerator<FoundRecord[]> {
+async function* lineRecords(lines: LineReader, limits: StructureLimits): AsyncGenerator<FoundRecord[]> {
   for (;;) {
     try {
       const line = await lines.next();
       if (line === undefined) return;
-      if (line.trim() !== '') yield recordsOfText(line);
+      if (line.trim() !== '') yield recordsOfText(line, limits);
     } catch (error) {
       if (!(error instanceof Rejected)) throw error;
       yield [{ found: error }];
@@ -30,23 +33,23 @@ async function* lineRecords(lines: LineReader): AsyncGenerator<FoundRecord[]> {
   }
 }
 
-async function* pieceRecords(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<FoundRecord[]> {
+async function* pieceRecords(bytes: AsyncIterable<Uint8Array>, limits: StructureLimits): AsyncGenerator<FoundRecord[]> {
   let members: { key: string; text: string }[] = [];
   let length = 0;
   let isDictionary = false;
   for await (const piece of jsonPieces(bytes)) {
     switch (piece.kind) {
       case 'element':
-        yield recordsOfText(piece.text);
+        yield recordsOfText(piece.text, limits);
         break;
       case 'member':
-        if (isDictionary) yield recordsOfText(piece.text, piece.key);
+        if (isDictionary) yield recordsOfText(piece.text, limits, piece.key);
         else {
           members.push(piece);
           length += piece.text.length;
           if (length > MAX_DOCUMENT_LENGTH) {
             isDictionary = true;
-            for (const member of members) yield recordsOfText(member.text, member.key);
+            for (const member of members) yield recordsOfText(member.text, limits, member.key);
             members = [];
           }
         }
@@ -54,7 +57,12 @@ async function* pieceRecords(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<F
       case 'end':
         // Beside a streamed array an object holds metadata only.
         if (!isDictionary && !piece.streamed)
-          yield recordsOfText(`{${members.map(({ key, text }) => `"${key}":${text}`).join()}}`, undefined, true);
+          yield recordsOfText(
+            `{${members.map(({ key, text }) => `"${key}":${text}`).join()}}`,
+            limits,
+            undefined,
+            true,
+          );
         members = [];
         length = 0;
         isDictionary = false;
@@ -83,11 +91,11 @@ class NoStructure extends Rejected {
 /** Entry types of OPTIMADE that stand beside structures. */
 const OPTIMADE_METADATA = new Set(['info', 'links', 'references', 'files', 'calculations', 'trajectories']);
 
-function recordsOfText(text: string, key?: string, isDictionary = false): FoundRecord[] {
+function recordsOfText(text: string, limits: StructureLimits, key?: string, isDictionary = false): FoundRecord[] {
   const value = attempt(() => parseJson(text));
   if (value instanceof Rejected) return [{ id: key, found: value }];
   if (isObject(value) && ('x-optimade' in value || OPTIMADE_METADATA.has(value.type as string))) return [];
-  const records = recordsOfDocument(value, key, isDictionary);
+  const records = recordsOfDocument(value, limits, key, isDictionary);
   if (records.length > 0 || !isObject(value)) return records;
   const fields = Object.keys(value).slice(0, 12).join(', ');
   return [

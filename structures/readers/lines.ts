@@ -6,7 +6,9 @@ export class LineReader {
   readonly #decoder = new TextDecoder();
   #lines: string[] = [];
   #next = 0;
-  #rest = '';
+  #rest: string[] = [];
+  #restLength = 0;
+  #afterReturn = false;
   #overlong = false;
   #ended = false;
 
@@ -26,7 +28,7 @@ export class LineReader {
     }
     const line = this.#lines[this.#next++];
     if (line === OVERLONG) throw new Rejected('unparsable', `a line is longer than ${MAX_RECORD_LENGTH} characters`);
-    return line.endsWith('\r') ? line.slice(0, -1) : line;
+    return line;
   }
 
   /** Puts the line that `next` has just returned back, so that it returns it again. */
@@ -37,24 +39,40 @@ export class LineReader {
   async #fill(): Promise<void> {
     const chunk = await this.#chunks.next();
     const done = chunk.done === true;
-    const text = this.#rest + (done ? this.#decoder.decode() : this.#decoder.decode(chunk.value, { stream: true }));
-    const lines = text.split('\n');
-    this.#rest = lines.pop()!;
-    if (this.#overlong && lines.length > 0) {
-      lines[0] = OVERLONG;
+    const text = this.#withPlainEnds(
+      done ? this.#decoder.decode() : this.#decoder.decode(chunk.value, { stream: true }),
+    );
+    this.#lines = [];
+    this.#next = 0;
+    this.#rest.push(text);
+    this.#restLength += text.length;
+    // Joined only where a line ends: a long line would be copied again for every chunk.
+    if (text.includes('\n')) {
+      const lines = this.#rest.join('').split('\n');
+      const rest = lines.pop()!;
+      this.#rest = [rest];
+      this.#restLength = rest.length;
+      if (this.#overlong) lines[0] = OVERLONG;
       this.#overlong = false;
+      this.#lines = lines;
     }
-    if (this.#rest.length > MAX_RECORD_LENGTH) {
+    if (this.#restLength > MAX_RECORD_LENGTH) {
       this.#overlong = true;
-      this.#rest = '';
+      this.#rest = [];
+      this.#restLength = 0;
     }
     if (done) {
       this.#ended = true;
-      if (this.#overlong) lines.push(OVERLONG);
-      else if (this.#rest !== '') lines.push(this.#rest);
+      if (this.#overlong) this.#lines.push(OVERLONG);
+      else if (this.#restLength > 0) this.#lines.push(this.#rest.join(''));
     }
-    this.#lines = lines;
-    this.#next = 0;
+  }
+
+  /** Lines end with LF, CR LF or CR; a CR LF may fall between two chunks. */
+  #withPlainEnds(text: string): string {
+    const begun = this.#afterReturn && text.startsWith('\n') ? text.slice(1) : text;
+    if (text !== '') this.#afterReturn = text.endsWith('\r');
+    return begun.includes('\r') ? begun.replace(/\r\n?/g, '\n') : begun;
   }
 }
 

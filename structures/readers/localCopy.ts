@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { copyable } from './budget.js';
 
 /**
  * Bytes as a file on this machine, for formats that are read from their end (zip, Parquet). The copy is removed afterwards.
@@ -23,7 +24,7 @@ export async function* withLocalCopy<T>(
   const folder = await mkdtemp(join(tmpdir(), 'koine-read-'));
   try {
     const copy = join(folder, 'source');
-    await pipeline(bytes, createWriteStream(copy));
+    await pipeline(copyable(bytes), createWriteStream(copy));
     yield* read(copy);
   } finally {
     await rm(folder, { recursive: true, force: true });

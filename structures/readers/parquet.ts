@@ -1,6 +1,7 @@
 import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { open } from 'node:fs/promises';
+import type { StructureLimits } from '../canonical.js';
 import { recordsOfDocument } from './documents.js';
 import { Rejected, type FoundRecord } from './record.js';
 
@@ -9,14 +10,16 @@ const COLUMNS = new Set([
   ...['material_id', 'id', 'mp_id', 'structure_id', 'task_id', 'entry_id', 'immutable_id'],
   ...['atomic_numbers', 'lattice', 'fractional_coordinates', 'cif', 'structure'],
   ...['lattice_vectors', 'cartesian_site_positions', 'species_at_sites', 'species', 'dimension_types'],
+  ...['nperiodic_dimensions', 'structure_features', 'assemblies', 'nsites', 'chemical_formula_reduced'],
 ]);
 
 /**
  * Parquet tables: koine's own `structures` table, OPTIMADE columns, or a column `cif` or `structure`.
  *
  * @param path of the file
+ * @param limits what is still accepted
  */
-export async function* readParquet(path: string): AsyncGenerator<FoundRecord> {
+export async function* readParquet(path: string, limits: StructureLimits): AsyncGenerator<FoundRecord> {
   const handle = await open(path);
   try {
     const { size } = await handle.stat();
@@ -40,7 +43,7 @@ export async function* readParquet(path: string): AsyncGenerator<FoundRecord> {
       const chunk = await parquetReadObjects({ file, metadata, columns, compressors, rowStart, rowEnd }).catch(
         asRejection,
       );
-      for (const row of chunk) yield recordsOfDocument(row)[0] ?? { found: noStructure(columns) };
+      for (const row of chunk) yield recordsOfDocument(row, limits)[0] ?? { found: noStructure(columns) };
       rowStart = rowEnd;
     }
   } finally {

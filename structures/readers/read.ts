@@ -2,6 +2,9 @@ import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { canonicalStructure, rejection, type StructureLimits } from '../canonical.js';
 import type { ByteSource, ReadItem } from '../structure.js';
+import { ByteCounter, withinBudget } from './budget.js';
+import { readAseLmdb, readAseSqlite } from './databases/ase.js';
+import { isLmdb } from './databases/lmdb.js';
 import { HEAD_BYTES, formatOf } from './format.js';
 import { withLocalCopy } from './localCopy.js';
 import { fileStem, isIdentifier, isTellingDataName } from './materialId.js';
@@ -13,7 +16,7 @@ import { zipMembers } from './zip.js';
 const MAX_NESTING = 4;
 
 /** Raise it when the same bytes may read as other structures: cached readings are keyed by it. */
-export const READER_VERSION = 1;
+export const READER_VERSION = 2;
 
 /**
  * Structures of one source, in file order. The format is told by content, `.gz` and `.zip` are unpacked, records are read one by
@@ -32,7 +35,7 @@ export async function* readStructures(source: ByteSource, limits: StructureLimit
 }
 
 async function* readFile(source: ByteSource, limits: StructureLimits, nesting: number): AsyncGenerator<ReadItem> {
-  const { name } = source;
+  const { name, stem = fileStem(name) } = source;
   const raw = new Peeked(delivered(source));
   let content = raw;
   try {
@@ -45,20 +48,30 @@ async function* readFile(source: ByteSource, limits: StructureLimits, nesting: n
         throw new Rejected('unparsable', `an archive in ${nesting} others; at most ${MAX_NESTING} levels are opened`);
       yield* withLocalCopy(content.bytes(), path, (copy) => readMembers(copy, name, limits, nesting));
     } else {
-      const isParquet = content.magic === 'PAR1';
-      const records = isParquet
-        ? withLocalCopy(content.bytes(), path, readParquet)
+      const fromPath = readerOfPath(head);
+      const records = fromPath
+        ? withLocalCopy(content.bytes(), path, (copy) => fromPath(copy, limits))
         : formatOf(head, name)({ name, bytes: content.bytes(), limits });
-      yield* named(name, untilRejected(records), limits);
+      yield* named(name, stem, untilRejected(records), limits);
     }
   } catch (error) {
     if (error instanceof SourceFailure) throw error.cause;
-    if (!(error instanceof Rejected)) throw error;
-    yield rejection({ materialId: fileStem(name), source: name }, error.code, error.message);
+    const { code, message } = asRejected(error);
+    yield rejection({ materialId: stem, source: name }, code, message);
   } finally {
     await content.close();
     await raw.close();
   }
+}
+
+/** Formats that are read from their end or by pages, for which a file on this machine is needed. */
+function readerOfPath(
+  head: Uint8Array,
+): ((path: string, limits: StructureLimits) => AsyncIterable<FoundRecord>) | undefined {
+  const magic = Buffer.from(head.subarray(0, 16)).toString('latin1');
+  if (magic.startsWith('PAR1')) return readParquet;
+  if (magic === 'SQLite format 3\0') return readAseSqlite;
+  return isLmdb(head) ? readAseLmdb : undefined;
 }
 
 async function* readMembers(
@@ -89,7 +102,9 @@ async function* delivered(source: ByteSource): AsyncGenerator<Uint8Array> {
 
 async function* gunzipped(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {
-    yield* pipeline(bytes, createGunzip(), () => undefined) as AsyncIterable<Uint8Array>;
+    const packed = new ByteCounter();
+    const unpacked = pipeline(packed.count(bytes), createGunzip(), () => undefined);
+    yield* withinBudget(unpacked as AsyncIterable<Uint8Array>, () => packed.bytes);
   } catch (error) {
     if (error instanceof Error && 'code' in error && String(error.code).startsWith('Z_'))
       throw new Rejected('unparsable', `gzip: ${error.message}`);
@@ -137,23 +152,33 @@ class Peeked {
   }
 }
 
-/** Makes a rejection that ends a file its last record, behind those already read. */
+/** Makes an error that ends a file its last record, behind those already read. */
 async function* untilRejected(records: AsyncIterable<FoundRecord>): AsyncGenerator<FoundRecord> {
   try {
     yield* records;
   } catch (error) {
-    if (!(error instanceof Rejected)) throw error;
-    yield { found: error };
+    if (error instanceof SourceFailure) throw error;
+    yield { found: asRejected(error) };
   }
+}
+
+/**
+ * What a reader throws beside {@link Rejected} comes from content nobody thought of, and must not take the other files down with it.
+ * Failing system calls are the machine's, and a retry may mend them.
+ */
+function asRejected(error: unknown): Rejected {
+  if (error instanceof Rejected) return error;
+  if (!(error instanceof Error) || 'syscall' in error) throw error;
+  return new Rejected('unparsable', `the reader failed on it: ${error.name}: ${error.message}`);
 }
 
 /** Gives each record its id (by the rule in materialId.ts) and its place, and validates it. */
 async function* named(
   name: string,
+  stem: string,
   found: AsyncIterable<FoundRecord>,
   limits: StructureLimits,
 ): AsyncGenerator<ReadItem> {
-  const stem = fileStem(name);
   const blocks = new Set<string>();
   const item = (record: FoundRecord, index: number, isOnly: boolean): ReadItem => {
     const block =

@@ -1,10 +1,10 @@
-import { elementOfLabel } from '../elements.js';
+import { elementOfSpecies } from '../elements.js';
 import { readText } from './lines.js';
 import { Rejected, attempt, parseNumber, quote, type Crystal, type FormatReader } from './record.js';
 
 /** XCrySDen XSF (http://www.xcrysden.org/doc/XSF.html): crystals, also as frames of an animation; grids are passed over. */
 export const readXsf: FormatReader = async function* ({ bytes }) {
-  const lines = (await readText(bytes)).split(/\r?\n/).filter((line) => !/^\s*(#|$)/.test(line));
+  const lines = (await readText(bytes)).split(/\r\n?|\n/).filter((line) => !/^\s*(#|$)/.test(line));
   const kind = lines.find((line) => /^\s*(SLAB|POLYMER|MOLECULE|ATOMS)\b/.test(line));
   if (kind !== undefined)
     throw new Rejected(
@@ -29,7 +29,7 @@ function crystalAt(lines: string[], at: number): Crystal {
     const line = lines[at + 2 + atom];
     if (line === undefined) throw new Rejected('unparsable', `${atom} of ${count} atoms; one line each is needed`);
     const label = line.trim().split(/\s+/)[0];
-    const element = /^\d+$/.test(label) ? Number(label) : elementOfLabel(label);
+    const element = /^\d+$/.test(label) ? Number(label) : elementOfSpecies(label);
     if (element === undefined)
       throw new Rejected(
         'unknown_element',

@@ -1,5 +1,6 @@
-import { openPromise } from 'yauzl';
+import { getFileNameLowLevel, openPromise } from 'yauzl';
 import type { ByteSource } from '../structure.js';
+import { withinBudget } from './budget.js';
 import { Rejected } from './record.js';
 
 /**
@@ -10,31 +11,48 @@ import { Rejected } from './record.js';
  * @throws Rejected for an archive that cannot be read; a broken member throws it when it is opened
  */
 export async function* zipMembers(path: string, name: string): AsyncGenerator<ByteSource> {
-  const archive = await openPromise(path, { lazyEntries: true, autoClose: false }).catch(asRejection);
+  // Names and sizes are checked member by member here: yauzl would end the archive at the first odd one.
+  const options = { lazyEntries: true, autoClose: false, decodeStrings: false, validateEntrySizes: false };
+  const archive = await openPromise(path, options).catch((error) => asRejection(error));
+  let read = 0;
   try {
     const entries = archive.eachEntry();
     for (;;) {
-      const next = await entries.next().catch(asRejection);
+      const next = await entries
+        .next()
+        .catch((error) =>
+          asRejection(error, `; of ${archive.entryCount} members those after the first ${read} are lost`),
+        );
       if (next.done) return;
+      read++;
       const entry = next.value;
+      const member = getFileNameLowLevel(entry.generalPurposeBitFlag, entry.fileNameRaw, entry.extraFields, false);
+      const parts = member.split('/');
       if (
-        entry.fileName
-          .split('/')
-          .some(
-            (part, i, parts) => part === '__MACOSX' || part.startsWith('.') || (part === '' && i === parts.length - 1),
-          )
+        member.endsWith('/') ||
+        parts.some((part) => part === '__MACOSX' || (part.startsWith('.') && !/^\.\.?$/.test(part)))
       )
         continue;
       yield {
-        name: `${name}/${entry.fileName}`,
+        name: `${name}/${member}`,
         async *open() {
           if (entry.isEncrypted())
             throw new Rejected('unparsable', 'the zip member is encrypted; a readable one is needed');
+          let bytes = 0;
           try {
-            yield* (await archive.openReadStreamPromise(entry)) as AsyncIterable<Uint8Array>;
+            const stream = (await archive.openReadStreamPromise(entry)) as AsyncIterable<Uint8Array>;
+            for await (const chunk of withinBudget(stream, () => entry.compressedSize)) {
+              bytes += chunk.length;
+              yield chunk;
+            }
           } catch (error) {
             asRejection(error);
           }
+          if (bytes !== entry.uncompressedSize)
+            throw new Rejected(
+              'unparsable',
+              `zip: the member has ${bytes} bytes, the archive's directory says ${entry.uncompressedSize}`,
+            );
         },
       };
     }
@@ -44,7 +62,7 @@ export async function* zipMembers(path: string, name: string): AsyncGenerator<By
 }
 
 /** What yauzl and zlib say is the archive's fault, except that the file system could not be read. */
-function asRejection(error: unknown): never {
-  if (!(error instanceof Error) || 'syscall' in error) throw error;
-  throw new Rejected('unparsable', `zip: ${error.message}`);
+function asRejection(error: unknown, more = ''): never {
+  if (error instanceof Rejected || !(error instanceof Error) || 'syscall' in error) throw error;
+  throw new Rejected('unparsable', `zip: ${error.message}${more}`);
 }

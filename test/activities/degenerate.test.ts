@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Published } from '../../activities/publish/publish.js';
 import { FAILURES } from '../../config/names.js';
-import { SIMILARITY_METRICS } from '../../config/runSpec.js';
+import { SIMILARITY_METRICS } from '../../config/names.js';
 import { readSettings } from '../../config/settings.js';
 import { decodeAnchorVectors } from '../../datasets/tables/anchorVectors.js';
 import { decodeCoordinates } from '../../datasets/tables/coordinates.js';

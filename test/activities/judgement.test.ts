@@ -13,7 +13,7 @@ import { decodeEmbeddings } from '../../datasets/tables/embeddings.js';
 import { errorPredictionTable } from '../../datasets/tables/errorPrediction.js';
 import { decodeStructures } from '../../datasets/tables/structures.js';
 import { verifyDataset } from '../../datasets/verify.js';
-import { numberGroups } from '../../latent/statistics/clusterBootstrap.js';
+import { numberGroups } from '../../latent/base/groups.js';
 import { rankPrediction } from '../../latent/statistics/rankPrediction.js';
 import { controlModel } from '../../models/controls.js';
 import { bundledStructures } from '../../structures/bundled/bundled.js';

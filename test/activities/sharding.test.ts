@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { contentDigest, placeStructures, type ChunkColumns } from '../../activities/snapshot/sharding.js';
-import { compareCodePoints } from '../../datasets/canonicalJson.js';
+import { compareCodePoints } from '../../text/codePoints.js';
 
 /** The light columns of one structure. */
 interface Light {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { canonicalJson, compareCodePoints } from '../../datasets/canonicalJson.js';
+import { canonicalJson } from '../../datasets/canonicalJson.js';
 import { digestJson, sha256Hex } from '../../datasets/digest.js';
 
 describe('canonical JSON', () => {
@@ -37,15 +37,4 @@ describe('canonical JSON', () => {
   ])('refuses %s and says where', (_, value, message) => {
     expect(() => canonicalJson(value)).toThrow(message);
   });
-});
-
-test('code-point order is the order of UTF-8 bytes', () => {
-  const string = fc.string({
-    unit: fc.constantFrom('a', 'b', '\uD7FF', '\uE000', '\uFFFF', '\u{10000}', '\u{1F600}', '\0', 'é'),
-  });
-  fc.assert(
-    fc.property(string, string, (a, b) => {
-      expect(Math.sign(compareCodePoints(a, b))).toBe(Buffer.compare(Buffer.from(a), Buffer.from(b)));
-    }),
-  );
 });

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { canonicalJsonBytes } from '../../datasets/canonicalJson.js';
 import { pointRun, readCatalog, updateCatalog } from '../../datasets/catalog.js';
 import { ModelConflict, claimModel, type ModelIdentity } from '../../datasets/claim.js';
+import { RunIncomplete, commitRun } from '../../datasets/commit.js';
 import { digestJson, sha256Hex } from '../../datasets/digest.js';
 import * as keys from '../../datasets/keys.js';
 import {
@@ -12,15 +13,18 @@ import {
   manifestNodeKeys,
   manifestParts,
   putManifest,
+  putPartList,
   readManifest,
   type PartEntry,
+  type PartListEntry,
   type RunContent,
 } from '../../datasets/manifest.js';
 import { findReceipt, placePart, writeReceipt, type Receipt } from '../../datasets/receipts.js';
 import { DryRunStore } from '../../datasets/store/dryRun.js';
-import { ObjectNotFound, type ObjectStore } from '../../datasets/store/objectStore.js';
+import { ObjectNotFound, StoreRefused, type ObjectStore } from '../../datasets/store/objectStore.js';
 import { openStore } from '../../datasets/store/open.js';
 import { verifyDataset } from '../../datasets/verify.js';
+import { MemoryStore } from '../support/memoryStore.js';
 import { startS3Server, type S3Server } from '../support/s3Server.js';
 import { SNAPSHOT, writeSample } from './sampleDataset.js';
 
@@ -135,6 +139,15 @@ describe('the catalog', () => {
     expect((await readCatalog(store)).runs.run).toEqual({ basis, manifest: digestJson('m') });
   });
 
+  test.each(['', '{"version":1,"ru'])(
+    'that is damaged (%j) is named with the way out, and not overwritten',
+    async (text) => {
+      await store.put(keys.CATALOG, Buffer.from(text));
+      await expect(pointRun(store, 'run', {})).rejects.toThrow(StoreRefused);
+      await expect(readCatalog(store)).rejects.toThrow(/'catalog.json' in .*(is empty|is no JSON).*run again/);
+    },
+  );
+
   test('of another version is not overwritten', async () => {
     await store.put(keys.CATALOG, canonicalJsonBytes({ version: 2, runs: {} }));
     await expect(pointRun(store, 'run', {})).rejects.toThrow(/another version of koine/);
@@ -159,6 +172,14 @@ describe('a claim', () => {
     await expect(refused).rejects.toThrow(ModelConflict);
     await expect(refused).rejects.toThrow(/provider is "cpu" there and "cuda" here.*--replace/);
     await expect(refused).rejects.not.toThrow(/encoder_version is/);
+  });
+
+  test('that is damaged is named with the way out, or replaced', async () => {
+    await store.put(keys.claim(SNAPSHOT, 'm'), Buffer.from('{"onnx'));
+    await expect(claimModel(store, SNAPSHOT, 'm', identity)).rejects.toThrow(StoreRefused);
+    await expect(claimModel(store, SNAPSHOT, 'm', identity)).rejects.toThrow(/claims.*m\.json.*is no JSON.*--replace/);
+    expect(await claimModel(store, SNAPSHOT, 'm', identity, { replace: true })).toBe('replaced');
+    expect(await claimModel(store, SNAPSHOT, 'm', identity)).toBe('held');
   });
 
   test('that replaces another takes the marks of everything made from the old numbers, and of nothing else', async () => {
@@ -226,6 +247,51 @@ describe('a committed run', () => {
     expect(await wrongIn(store)).toEqual([]);
   });
 
+  test('of many thousands of parts is compared leaf by leaf, whatever the order of its lists', async () => {
+    const many = new MemoryStore();
+    const models = ['model-b', 'model-a'];
+    const perModel = 6_000;
+    const lists: PartListEntry[] = [];
+    for (const model of models)
+      for (const page of [1, 0]) {
+        const parts = Array.from({ length: perModel / 2 }, (_, i) => {
+          const index = page * (perModel / 2) + i;
+          const key = keys.embeddingsPart(SNAPSHOT, model, index, digestJson(index));
+          return { key, bytes: 1, rows: 1, sha256: digestJson(index) };
+        });
+        for (const { key } of parts) await many.put(key, Buffer.from('x'));
+        lists.push(await putPartList(many, 'embeddings', parts.reverse()));
+      }
+    const wanted = { ...content, tables: [{ table: 'embeddings', schema: {}, lists }] };
+    const digest = await commitRun(many, wanted);
+    expect(await putManifest(many, { ...wanted, tables: [{ ...wanted.tables[0], lists: [...lists].reverse() }] })).toBe(
+      digest,
+    );
+    const listed = [];
+    for await (const { key } of manifestParts(many, await readManifest(many, digest), 'embeddings')) listed.push(key);
+    expect(listed).toEqual([...many.objects.keys()].filter((key) => /part-/.test(key)).sort());
+    expect(listed).toHaveLength(models.length * perModel);
+
+    const stranger = keys.embeddingsPart(SNAPSHOT, 'model-a', 3, digestJson('stranger'));
+    await many.put(stranger, Buffer.from('x'));
+    await commitRun(many, wanted);
+    expect(many.objects.has(stranger)).toBe(false);
+    await many.delete([listed[17], listed[9_000]]);
+    await expect(commitRun(many, wanted)).rejects.toThrow(RunIncomplete);
+    await expect(commitRun(many, wanted)).rejects.toThrow(/2 objects of the manifest are missing.*part-00017/);
+  });
+
+  test('is refused where its lists reach into each other', async () => {
+    const [first, second] = await Promise.all(
+      [
+        [1, 4],
+        [2, 3],
+      ].map((indices) => putPartList(store, 't', indices.map(part))),
+    );
+    const tables = [{ table: 't', schema: {}, lists: [first, second] }];
+    await expect(commitRun(store, { ...content, tables })).rejects.toThrow(/lists 'leaf\/part-2' after 'leaf\/part-4'/);
+  });
+
   test('with replaced embeddings removes all that came from the old ones, manifests and pointers included', async () => {
     const old = await writeSample(store, { name: 'old', models: ['model-a', 'model-b', 'model-c'] });
     const unrelated = await writeSample(store, { name: 'new', models: ['model-a', 'model-b'], seed: 2 });
@@ -259,6 +325,23 @@ describe('a receipt', () => {
     expect(await find()).toBeUndefined();
     await store.delete([output.key]);
     expect(await find()).toBeUndefined();
+  });
+
+  test.each([
+    ['empty', () => ''],
+    ['cut short', (stored: string) => stored.slice(0, -5)],
+    ['no object', () => 'null'],
+    ['without outputs', () => JSON.stringify({ of: { stage: 'embed', key } })],
+    ["another input's", (stored: string) => stored.replace(key, digestJson('another input'))],
+    ["another stage's", (stored: string) => stored.replace('"embed"', '"project"')],
+  ])('counts as none where it is %s, and is written anew', async (_, damaged) => {
+    await store.put(output.key, bytes);
+    await writeReceipt(store, 'embed', key, receipt);
+    const stored = Buffer.from(await store.get(keys.receipt('embed', key))).toString();
+    await store.put(keys.receipt('embed', key), Buffer.from(damaged(stored)));
+    expect(await find()).toBeUndefined();
+    await writeReceipt(store, 'embed', key, receipt);
+    expect(await find()).toEqual(receipt);
   });
 
   test('lets a part appear in another snapshot', async () => {

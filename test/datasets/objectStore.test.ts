@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { compareCodePoints } from '../../datasets/canonicalJson.js';
+import { compareCodePoints } from '../../text/codePoints.js';
 import { DryRunStore } from '../../datasets/store/dryRun.js';
 import { ObjectNotFound, type ObjectStore } from '../../datasets/store/objectStore.js';
 import { openStore } from '../../datasets/store/open.js';
@@ -159,6 +159,42 @@ describe.each(Object.entries(backends))('%s store', (_, clientsOf) => {
     expect(Buffer.compare(await store.get('big'), bytes)).toBe(0);
     const end = bytes.length;
     expect(Buffer.compare(await store.getRange('big', end - 1000, end), bytes.subarray(end - 1000))).toBe(0);
+  });
+
+  test('streams an object and ranges of it', async () => {
+    const [store] = clientsOf();
+    const bytes = randomBytes(3_000_000);
+    await store.put('streamed', bytes);
+    await store.put('empty', new Uint8Array(0));
+    const streamed = async (key: string, range?: { start?: number; end?: number }) => {
+      const pieces = [];
+      for await (const piece of store.stream(key, range)) pieces.push(piece);
+      return Buffer.concat(pieces);
+    };
+    expect(Buffer.compare(await streamed('streamed'), bytes)).toBe(0);
+    expect(Buffer.compare(await streamed('streamed', { start: 2_500_000 }), bytes.subarray(2_500_000))).toBe(0);
+    expect(Buffer.compare(await streamed('streamed', { end: 10 }), bytes.subarray(0, 10))).toBe(0);
+    expect(Buffer.compare(await streamed('streamed', { start: 5, end: 9e9 }), bytes.subarray(5))).toBe(0);
+    expect(await streamed('streamed', { start: 4_000_000 })).toHaveLength(0);
+    expect(await streamed('streamed', { start: 8, end: 8 })).toHaveLength(0);
+    expect(await streamed('empty')).toHaveLength(0);
+    await expect(streamed('none')).rejects.toThrow(ObjectNotFound);
+    await expect(streamed('streamed', { start: 3, end: 2 })).rejects.toThrow(RangeError);
+    for await (const piece of store.stream('streamed')) {
+      expect(piece.length).toBeGreaterThan(0);
+      break; // a reader may leave
+    }
+  });
+
+  test('tells by an etag whether an object was replaced, without reading it', async () => {
+    const [store, other] = clientsOf();
+    await store.put('versioned', text('one'));
+    const first = await store.head('versioned');
+    expect(first?.etag).toBeTruthy();
+    expect((await other.head('versioned'))?.etag).toBe(first?.etag);
+    for await (const { etag } of store.list('versioned')) expect(etag).toBe(first?.etag);
+    await other.put('versioned', text('two'));
+    expect((await store.head('versioned'))?.etag).not.toBe(first?.etag);
   });
 
   test('an aborted operation rejects and leaves nothing', async () => {

@@ -1,15 +1,17 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
-import { createServer, request, type Server } from 'node:http';
-import { connect, type AddressInfo } from 'node:net';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { withLock } from '../../datasets/store/lock.js';
 import { StoreRefused } from '../../datasets/store/objectStore.js';
+import { StoreUnavailable } from '../../datasets/store/patience.js';
 import { openStore } from '../../datasets/store/open.js';
 import { compiledEntry } from '../../threads/pool.js';
+import { startChild } from '../support/child.js';
+import { startFaultProxy } from '../support/faultProxy.js';
 import { startS3Server, type S3Server } from '../support/s3Server.js';
 
 const compiled = (module: string) => compiledEntry(`../../datasets/store/${module}`, import.meta.url).href;
@@ -69,14 +71,9 @@ describe('a folder store', () => {
     const store = openStore(root);
     await store.putIfAbsent('pointer', text('first'));
     const { etag } = (await store.getWithEtag('pointer')) ?? { etag: '' };
-    const holder = child(`
-      import { withLock } from ${JSON.stringify(compiled('lock.js'))};
-      await withLock(${JSON.stringify(join(root, '.tmp/locks'))}, 'pointer', async () => {
-        console.log('held');
-        await new Promise((resolve) => setTimeout(resolve, 1e9));
-      });
-    `);
-    await holder.ready;
+    const locks = join(root, '.tmp/locks', createHash('sha256').update('pointer').digest('hex').slice(0, 32));
+    const holder = startChild(new URL('../locks/children/hold.mjs', import.meta.url), [locks]);
+    await holder.firstLine;
     const swap = store.putIfMatch('pointer', text('second'), etag);
     await sleep(200);
     expect(Buffer.from(await store.get('pointer')).toString()).toBe('first'); // the holder lives: wait for it
@@ -152,153 +149,6 @@ describe('a folder store', () => {
   });
 });
 
-describe('a lock', () => {
-  test('is held by one caller at a time and released when its action throws', async () => {
-    const locks = join(folder, 'locks');
-    let inside = 0;
-    let turns = 0;
-    const turn = (fail: boolean) =>
-      withLock(locks, 'name', async () => {
-        expect(++inside).toBe(1);
-        await sleep(1);
-        inside--;
-        turns++;
-        if (fail) throw new Error('from the action');
-      });
-    const outcomes = await Promise.allSettled(Array.from({ length: 12 }, (_, i) => turn(i % 3 === 0)));
-    expect(outcomes.filter(({ status }) => status === 'rejected')).toHaveLength(4);
-    expect(turns).toBe(12);
-    const [lock] = await readdir(locks);
-    expect(await readdir(join(locks, lock))).toHaveLength(1);
-  });
-
-  test('waits no longer than its signal allows', async () => {
-    const locks = join(folder, 'locks-abort');
-    await withLock(locks, 'name', async () => {
-      const waiting = withLock(locks, 'name', () => Promise.resolve(), AbortSignal.timeout(50));
-      await expect(waiting).rejects.toThrow();
-    });
-  });
-
-  test('is not taken from a holder on another machine until its ticket expires', async () => {
-    const locks = join(folder, 'locks-foreign');
-    await withLock(locks, 'name', () => Promise.resolve());
-    const [lock] = await readdir(locks);
-    const [ticket] = await readdir(join(locks, lock));
-    const foreign = { host: 'elsewhere', pid: 1, born: 'x', released: false };
-    await writeFile(join(locks, lock, ticket), JSON.stringify(foreign));
-    await expect(withLock(locks, 'name', () => Promise.resolve(), AbortSignal.timeout(100))).rejects.toThrow();
-    expect(JSON.parse(await readFile(join(locks, lock, ticket), 'utf8'))).toEqual(foreign);
-  });
-});
-
-/** What a proxy does with a request: pass it on, refuse it, pass it on and lose the answer, cut the answer off, or never answer. */
-type Fault = 'pass' | 'busy' | 'lose' | 'cut' | 'hang';
-
-async function startProxy(
-  target: string,
-  faultOf: (method: string) => Fault,
-): Promise<{ server: Server; url: string; seen: string[] }> {
-  const { hostname, port } = new URL(target);
-  const seen: string[] = [];
-  const server = createServer((incoming, outgoing) => {
-    const fault = faultOf(incoming.method ?? '');
-    seen.push(`${incoming.method} ${fault}`);
-    if (fault === 'hang') return;
-    if (fault === 'busy') {
-      incoming.resume();
-      incoming.on('end', () => {
-        outgoing.writeHead(503, { 'content-type': 'application/xml' });
-        outgoing.end('<Error><Code>InternalError</Code><Message>Please try again.</Message></Error>');
-      });
-      return;
-    }
-    const onward = request(
-      { hostname, port, method: incoming.method, path: incoming.url, headers: incoming.headers },
-      (answer) => {
-        if (fault === 'lose') {
-          answer.resume();
-          answer.on('end', () => incoming.socket.destroy());
-          return;
-        }
-        outgoing.writeHead(answer.statusCode ?? 500, answer.headers);
-        if (fault === 'cut') {
-          answer.once('data', (chunk: Buffer) => {
-            outgoing.write(chunk.subarray(0, 10));
-            setTimeout(() => incoming.socket.destroy(), 20);
-          });
-          return;
-        }
-        answer.pipe(outgoing);
-      },
-    );
-    onward.on('error', () => incoming.socket.destroy());
-    incoming.pipe(onward);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen };
-}
-
-describe('an S3 store behind a bad network', () => {
-  let s3: S3Server;
-  let proxy: Awaited<ReturnType<typeof startProxy>>;
-  let faults: Fault[] = [];
-  beforeAll(async () => {
-    s3 = await startS3Server();
-    // The host header is signed, so the proxy passes it on as it came.
-    proxy = await startProxy(s3.endpoint, () => faults.shift() ?? 'pass');
-  });
-  afterAll(async () => {
-    proxy.server.closeAllConnections();
-    proxy.server.close();
-    await s3.stop();
-  });
-  const store = () => openStore(`${s3.url}/faults`, { ...s3, endpoint: proxy.url });
-
-  test('rides out a burst of 503', async () => {
-    faults = ['busy', 'busy', 'busy'];
-    await store().put('a', text('bytes'));
-    faults = ['busy', 'busy', 'busy'];
-    expect(Buffer.from(await store().get('a')).toString()).toBe('bytes');
-    expect(proxy.seen.filter((line) => line.endsWith('busy'))).toHaveLength(6);
-  });
-
-  test('gives up after maxAttempts', async () => {
-    faults = ['busy', 'busy', 'busy'];
-    await expect(openStore(`${s3.url}/x`, { ...s3, endpoint: proxy.url, maxAttempts: 2 }).get('a')).rejects.toThrow();
-    expect(faults).toHaveLength(1);
-    faults = [];
-  });
-
-  test('reads again when an answer breaks off', async () => {
-    await store().put('long', Buffer.alloc(500_000, 7));
-    faults = ['cut', 'cut'];
-    expect(await store().get('long')).toHaveLength(500_000);
-    expect(faults).toHaveLength(0);
-  });
-
-  test('knows its own conditional put when the answer was lost', async () => {
-    faults = ['lose'];
-    expect(await store().putIfAbsent('once', text('mine'))).toBe('written');
-    expect(await store().putIfAbsent('once', text('mine'))).toBe('exists');
-    const { etag } = (await store().getWithEtag('once')) ?? { etag: '' };
-    faults = ['lose'];
-    expect(await store().putIfMatch('once', text('next'), etag)).toBe('written');
-    expect(await store().putIfMatch('once', text('late'), etag)).toBe('conflict');
-  });
-
-  test('an abort ends a request that hangs', async () => {
-    faults = ['hang'];
-    const started = proxy.seen.length;
-    const stop = new AbortController();
-    const pending = store().put('hung', Buffer.alloc(1_000_000), { signal: stop.signal });
-    while (proxy.seen.length === started) await sleep(5);
-    stop.abort();
-    await expect(pending).rejects.toThrow(/abort/i);
-    expect(await store().head('hung')).toBeUndefined();
-  });
-});
-
 describe('an S3 store that cannot work says what is missing', () => {
   let s3: S3Server;
   beforeAll(async () => {
@@ -356,7 +206,35 @@ describe('an S3 store that cannot work says what is missing', () => {
     });
     const socket = connect(unused, '127.0.0.1');
     await new Promise((resolve) => socket.once('error', resolve));
-    const store = openStore(s3.url, { ...s3, endpoint: `http://127.0.0.1:${unused}`, maxAttempts: 1 });
-    await expect(store.get('a')).rejects.toThrow(/ECONNREFUSED/);
+    const endpoint = `http://127.0.0.1:${unused}`;
+    const store = openStore(s3.url, { ...s3, endpoint, patience: { firstAnswerMs: 500 } });
+    await expect(store.get('a')).rejects.toThrow(StoreUnavailable);
+    await expect(store.get('a')).rejects.toThrow(/ECONNREFUSED.*never answered: check the endpoint/);
+  });
+
+  test.each([
+    ['AWS_REGION', { AWS_REGION: 'eu-west-3', AWS_DEFAULT_REGION: 'eu-west-1' }, 'eu-west-3'],
+    ['AWS_DEFAULT_REGION', { AWS_DEFAULT_REGION: 'eu-west-1', AWS_PROFILE: 'north' }, 'eu-west-1'],
+    ['the profile', { AWS_PROFILE: 'north' }, 'eu-north-1'],
+    ['nothing', {}, 'us-east-1'],
+  ])('asks in the region that %s names', async (_, variables, region) => {
+    const proxy = await startFaultProxy(s3.endpoint);
+    const profile = join(folder, 'aws-config');
+    const { accessKeyId, secretAccessKey } = s3.credentials;
+    const lines = [`aws_access_key_id = ${accessKeyId}`, `aws_secret_access_key = ${secretAccessKey}`];
+    await writeFile(profile, ['[profile north]', 'region = eu-north-1', ...lines, ''].join('\n'));
+    const reach = { ...s3.env, AWS_ENDPOINT_URL: proxy.url, AWS_CONFIG_FILE: profile };
+    const env = Object.entries({ ...reach, AWS_REGION: '', ...variables }).filter(([, value]) => value !== '');
+    const run = child(
+      `
+        import { openStore } from ${JSON.stringify(compiled('open.js'))};
+        await openStore('${s3.url}').head('a').catch(() => {});
+        console.log('done');
+      `,
+      ['env', '-i', 'HOME=/nonexistent', ...env.map(([name, value]) => `${name}=${value}`)],
+    );
+    await run.ended;
+    await proxy.close();
+    expect(proxy.seen[0].headers.authorization).toMatch(new RegExp(`/${region}/s3/aws4_request`));
   });
 });

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { parquetMetadata } from 'hyparquet';
 import { wasmMemory } from 'parquet-wasm';
 import { describe, expect, test } from 'vitest';
-import { compareCodePoints } from '../../datasets/canonicalJson.js';
+import { compareCodePoints } from '../../text/codePoints.js';
 import { sha256Hex } from '../../datasets/digest.js';
 import { decodeAnchorVectors, encodeAnchorVectors } from '../../datasets/tables/anchorVectors.js';
 import { anchorsTable } from '../../datasets/tables/anchors.js';
@@ -308,7 +308,7 @@ test('equal rows have equal bytes, also in another process', async () => {
 });
 
 test('every table of the public contract has its columns', () => {
-  // DESIGN's table list, columns in order; more columns may follow.
+  // The columns that readers were promised, in order; more may follow.
   const contract: Record<string, string> = {
     structures:
       'material_id structure_hash formula n_atoms atomic_numbers lattice fractional_coordinates space_group orbits source',

@@ -15,7 +15,8 @@ import { decodeEmbeddings, encodeEmbeddings } from '../../datasets/tables/embedd
 import { similarityRowsTable } from '../../datasets/tables/similarityRows.js';
 import { decodeTransportBarycentric, encodeTransportBarycentric } from '../../datasets/tables/transportBarycentric.js';
 import { sha256Hex } from '../../datasets/digest.js';
-import { verifyDataset, type Check } from '../../datasets/verify.js';
+import type { Check } from '../../datasets/checkList.js';
+import { verifyDataset } from '../../datasets/verify.js';
 import { SNAPSHOT, writeSample } from './sampleDataset.js';
 
 let folder: string;

@@ -7,8 +7,9 @@ import { Client, Connection } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { findDevServer, holdDevServer, startDevServer, type DevServer } from '../../infra/devServer.js';
-import { startChild } from './child.js';
+import { startChild } from '../support/child.js';
 
+const script = new URL('./children/devServer.mjs', import.meta.url);
 let stateDir: string;
 let letGo: () => Promise<void>;
 beforeEach(async () => {
@@ -51,7 +52,7 @@ test('users of one folder share a server, and the last to leave stops it', async
 });
 
 test('two processes that start at the same time get one server', async () => {
-  const children = [1, 2, 3].map(() => startChild('devServer', stateDir));
+  const children = [1, 2, 3].map(() => startChild(script, [stateDir]));
   const servers = (await Promise.all(children.map((child) => child.firstLine))).map(
     (line) => JSON.parse(line) as DevServer,
   );
@@ -63,7 +64,7 @@ test('two processes that start at the same time get one server', async () => {
 });
 
 test('a server whose owner was killed is joined, and stopped by its new user', async () => {
-  const owner = startChild('devServer', stateDir);
+  const owner = startChild(script, [stateDir]);
   await owner.firstLine;
   const pid = pidOf();
   owner.process.kill('SIGKILL');

@@ -1,15 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseCard, type InputName, type ModelCard } from '../../models/card.js';
-import {
-  buildBatches,
-  groupStructures,
-  type BatchBudget,
-  type Crystal,
-  type GraphBatch,
-} from '../../models/graphBatch.js';
+import { groupStructures, type BatchBudget, type Crystal, type GraphBatch } from '../../models/graphBatch.js';
 import { lineGraph } from '../../structures/lineGraph.js';
 import { neighbourList } from '../../structures/neighbours.js';
+import { builtGroups } from './builtGroups.js';
 import { crystal, tinyCard, tinyNetwork } from './tinyNetwork.js';
 
 const onnx = tinyNetwork();
@@ -48,10 +43,10 @@ const crystals = fc.array(
 );
 
 const batchesOf = (structures: Crystal[], card: ModelCard, budget: BatchBudget): GraphBatch[] =>
-  [...buildBatches(structures, card, budget)].flatMap((group) => group.batches);
+  [...builtGroups(structures, card, budget)].flatMap((group) => group.batches);
 const numbers = (batch: GraphBatch, name: InputName) => Array.from(batch.inputs[name]!, Number);
 
-describe('buildBatches', () => {
+describe('graph batches', () => {
   test('a batch of several structures is their graphs numbered on, with every edge, bond and angle in place', () => {
     fc.assert(
       fc.property(crystals, (structures) => {
@@ -130,7 +125,7 @@ describe('buildBatches', () => {
 
 describe('structures a model cannot take', () => {
   const rejectionsOf = (structures: Crystal[], card: ModelCard) =>
-    [...buildBatches(structures, card, { atoms: 64, edges: 4096 })].flatMap((group) => group.rejections);
+    [...builtGroups(structures, card, { atoms: 64, edges: 4096 })].flatMap((group) => group.rejections);
 
   test('an element that the card does not list', () => {
     const structures = [crystal([1]), crystal([26, 92])];

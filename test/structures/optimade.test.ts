@@ -156,3 +156,22 @@ test('an abort ends the waiting', async () => {
 test('what is no URL is refused with an example', async () => {
   await expect(idsOf('optimade')).rejects.toThrow(/'optimade' is not a URL/);
 });
+
+test.each<[string, unknown, unknown, RegExp | string[]]>([
+  [
+    'has more without a link is an error',
+    { more_data_available: true },
+    null,
+    /says that more data is available and has no links\.next/,
+  ],
+  ['has no more is not asked again, though it links on', { more_data_available: false }, { href: '?page=2' }, ['db/0']],
+])('a server that says it %s', async (_, meta, next, expected) => {
+  const { base, requests } = await serve((__, response) => {
+    response.setHeader('content-type', 'application/vnd.api+json');
+    response.end(JSON.stringify({ data: [entry('db/0')], links: { next }, meta }));
+    return true;
+  });
+  if (expected instanceof RegExp) await expect(idsOf(base)).rejects.toThrow(expected);
+  else expect((await idsOf(base)).ids).toEqual(expected);
+  expect(requests).toHaveLength(1);
+});

@@ -233,8 +233,6 @@ describeShared('the format samples', () => {
     ['vasp4-format.poscar', 'unknown_element', /names no elements/],
     ['Al-fcc.dump', 'unparsable', /LAMMPS/],
     ['NaCl-rocksalt.pdb', 'unparsable', /PDB/],
-    ['Cu-fcc.lmp', 'unparsable', /none of the formats/],
-    ['AgI-fq978185p-phono3py.yaml.gz', 'unparsable', /none of the formats/],
   ])('%s is refused as %s', async (name, code, message) => {
     const { structures, rejections } = await readAll(`data/format-samples/matterviz/${name}`);
     expect(structures).toEqual([]);

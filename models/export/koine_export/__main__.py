@@ -18,7 +18,9 @@ from typing import Any, TextIO
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Parses the command line."""
-    parser = argparse.ArgumentParser(prog="python -m koine_export", description="Export a potential to a koine model folder.")
+    parser = argparse.ArgumentParser(
+        prog="python -m koine_export", description="Export a potential to a koine model folder."
+    )
     parser.add_argument("--family", required=True, help="module of koine_export.families, e.g. mace")
     parser.add_argument("--id", required=True, help="id of the model")
     parser.add_argument("--entry", type=Path, help="catalog entry, a JSON file")
@@ -26,8 +28,12 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     weights.add_argument("--official", help="name that the official loader knows, e.g. small")
     weights.add_argument("--checkpoint", type=Path, help="checkpoint in the official format")
     parser.add_argument("--layer", help="embedding layer, in the family's words")
-    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="setting of the family")
-    parser.add_argument("--structures", type=Path, required=True, help="extended XYZ file to compare with the official code on")
+    parser.add_argument(
+        "--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="setting of the family"
+    )
+    parser.add_argument(
+        "--structures", type=Path, required=True, help="extended XYZ file to compare with the official code on"
+    )
     parser.add_argument("--output", type=Path, required=True, help="model folder to write")
     return parser.parse_args(argv)
 
@@ -45,7 +51,15 @@ def main(argv: list[str] | None = None) -> int:
         from .family import ExportError, Request
     except ModuleNotFoundError as error:
         remedy = "run the exporter in an environment made from one of models/export/environments/*.lock"
-        say({"error": {"code": "export_failed", "message": f"Python package '{error.name}' is missing", "remedy": remedy}})
+        say(
+            {
+                "error": {
+                    "code": "export_failed",
+                    "message": f"Python package '{error.name}' is missing",
+                    "remedy": remedy,
+                }
+            }
+        )
         return 1
     try:
         settings = dict(_pair(text) for text in options.settings)
@@ -53,15 +67,17 @@ def main(argv: list[str] | None = None) -> int:
         _must_exist("--structures", options.structures)
         _must_exist("--entry", options.entry)
         entry = json.loads(options.entry.read_text(encoding="utf-8")) if options.entry else {}
-        progress = lambda line: say({"progress": line})  # noqa: E731
+        progress = lambda line: say({"progress": line})
         progress("loading weights")
-        request = Request(options.official, options.checkpoint, options.layer, settings, progress, entry.get("weights_sha256"))
+        request = Request(
+            options.official, options.checkpoint, options.layer, settings, progress, entry.get("weights_sha256")
+        )
         say({"done": harness.export(options.family, request, options.id, entry, options.structures, options.output)})
         return 0
     except ExportError as error:
         traceback.print_exc()
         say({"error": {"code": error.code, "message": error.message, "remedy": error.remedy}})
-    except Exception as error:  # noqa: BLE001 - whatever an official package raises must reach the caller as one line
+    except Exception as error:
         traceback.print_exc()
         remedy = "the traceback on stderr says where; report it with the versions of the packages"
         say({"error": {"code": "export_failed", "message": f"{type(error).__name__}: {error}", "remedy": remedy}})

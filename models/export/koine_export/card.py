@@ -33,8 +33,7 @@ def card(
     n_structures: int,
     invariance: Invariance,
 ) -> dict[str, Any]:
-    """
-    A card as it is written. What a catalog entry says about licence, training data, functional and citation goes before what
+    """A card as it is written. What a catalog entry says about licence, training data, functional and citation goes before what
     the family knows of them.
     """
     data = model.SerializeToString()

@@ -13,10 +13,20 @@ import numpy as np
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from .family import Facts
-
 #: Distances closer than this times the cutoff belong to one shell of neighbours.
 SHELL_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Cutoffs:
+    """How far a potential looks."""
+
+    #: Å, of edges.
+    edges: float
+    #: Edges of an atom at most, the nearest.
+    max_neighbours: int | None = None
+    #: Å, of edges that make angles.
+    angles: float | None = None
 
 
 @dataclass(frozen=True)
@@ -90,12 +100,15 @@ def read_atoms(path: Path) -> list[tuple[str, Atoms]]:
     from ase.io import read
 
     frames = read(path, index=":", format="extxyz")
-    return [(str(atoms.info.get("id", atoms.info.get("material_id", f"frame-{k}"))), atoms) for k, atoms in enumerate(frames)]
+    return [
+        (str(atoms.info.get("id", atoms.info.get("material_id", f"frame-{k}"))), atoms)
+        for k, atoms in enumerate(frames)
+    ]
 
 
-def structure(id: str, atoms: Atoms, facts: Facts) -> Structure:
-    """A crystal with the graph that this potential takes."""
-    graph = neighbour_graph(atoms.positions, atoms.cell.array, facts.cutoff_angstrom, facts.max_neighbours, facts.angle_cutoff_angstrom)
+def structure(id: str, atoms: Atoms, cutoffs: Cutoffs) -> Structure:
+    """A crystal with the graph that a potential of these cutoffs takes."""
+    graph = neighbour_graph(atoms.positions, atoms.cell.array, cutoffs.edges, cutoffs.max_neighbours, cutoffs.angles)
     return Structure(id, atoms.numbers.astype(np.int64), np.array(atoms.positions), np.array(atoms.cell.array), graph)
 
 
@@ -106,8 +119,7 @@ def neighbour_graph(
     max_neighbours: int | None = None,
     angle_cutoff: float | None = None,
 ) -> Graph:
-    """
-    Every edge with 0 < distance <= cutoff under periodic boundary conditions. With ``max_neighbours`` only the nearest of each
+    """Every edge with 0 < distance <= cutoff under periodic boundary conditions. With ``max_neighbours`` only the nearest of each
     atom; of the shell of equal distance that the limit cuts through, the first in (neighbour, shift) order stay.
     """
     from matscipy.neighbours import neighbour_list
@@ -123,7 +135,10 @@ def neighbour_graph(
     if max_neighbours is not None:
         nearest = np.concatenate(
             [np.empty(0, dtype=np.int64)]
-            + [_nearest(np.flatnonzero(i == atom), distances, max_neighbours, SHELL_TOLERANCE * cutoff) for atom in range(len(positions))]
+            + [
+                _nearest(np.flatnonzero(i == atom), distances, max_neighbours, SHELL_TOLERANCE * cutoff)
+                for atom in range(len(positions))
+            ]
         )
         i, j, shifts, vectors = i[nearest], j[nearest], shifts[nearest], vectors[nearest]
     return Graph(i, j, shifts, vectors, angle_cutoff)
@@ -160,12 +175,18 @@ def batch(structures: Sequence[Structure], names: Sequence[str]) -> Mapping[str,
     make = {
         "atomic_numbers": lambda: joined([s.numbers for s in structures], np.int64),
         "edge_index": lambda: joined(
-            [np.stack([s.graph.centres, s.graph.neighbours]) + atoms[k] for k, s in enumerate(structures)], np.int64, axis=1
+            [np.stack([s.graph.centres, s.graph.neighbours]) + atoms[k] for k, s in enumerate(structures)],
+            np.int64,
+            axis=1,
         ),
         "edge_vectors": lambda: joined([s.graph.vectors for s in structures], np.float32),
         "structure_index": lambda: np.repeat(np.arange(len(structures), dtype=np.int64), np.diff(atoms)),
-        "edge_to_bond": lambda: joined([s.graph.edge_to_bond + b for s, b in zip(structures, bond_offsets())], np.int64),
+        "edge_to_bond": lambda: joined(
+            [s.graph.edge_to_bond + b for s, b in zip(structures, bond_offsets()[:-1], strict=True)], np.int64
+        ),
         "bond_to_edge": lambda: joined([s.graph.bond_to_edge + edges[k] for k, s in enumerate(structures)], np.int64),
-        "angle_index": lambda: joined([s.graph.angle_index + edges[k] for k, s in enumerate(structures)], np.int64, axis=1),
+        "angle_index": lambda: joined(
+            [s.graph.angle_index + edges[k] for k, s in enumerate(structures)], np.int64, axis=1
+        ),
     }
     return {name: make[name]() for name in names}

@@ -44,11 +44,11 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
+from .crystals import Cutoffs, Structure
+
 if TYPE_CHECKING:
     import onnx
     import torch
-
-    from .crystals import Structure
 
 Precision = Literal["float32", "float64"]
 
@@ -100,8 +100,7 @@ class Request:
     pinned_sha256: str | None = None
 
     def checked(self, weights: Path) -> Path:
-        """
-        Says the SHA-256 of a weights file and compares it with the pinned one. To be called before the file is read: a
+        """Says the SHA-256 of a weights file and compares it with the pinned one. To be called before the file is read: a
         pickled checkpoint runs code of its own.
         """
         digest = sha256(weights)
@@ -118,7 +117,9 @@ class Request:
         """Value of a setting, or None. Raises ``ExportError`` if it is not among ``allowed``."""
         value = self.settings.get(name)
         if value is not None and allowed is not None and value not in allowed:
-            raise ExportError("bad_checkpoint", f"--set {name}={value}: there are {', '.join(allowed)}", f"give one of them")
+            raise ExportError(
+                "bad_checkpoint", f"--set {name}={value}: there are {', '.join(allowed)}", "give one of them"
+            )
         return value
 
 
@@ -165,6 +166,11 @@ class Facts:
     energy_quantity: Literal["total", "cohesive", "formation"] = "total"
     #: Largest error accepted when parity is checked, where the official graph can't be reproduced edge for edge; None = the usual gates.
     tolerance: float | None = None
+
+    @property
+    def cutoffs(self) -> Cutoffs:
+        """What a crystal's graph is made by."""
+        return Cutoffs(self.cutoff_angstrom, self.max_neighbours, self.angle_cutoff_angstrom)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,9 @@ def family(name: str) -> Family:
         return importlib.import_module(f".families.{name}", __package__)
     except ModuleNotFoundError as error:
         raise ExportError(
-            "export_failed", f"the family '{name}' needs the Python package '{error.name}'", "run the exporter in the family's own environment"
+            "export_failed",
+            f"the family '{name}' needs the Python package '{error.name}'",
+            "run the exporter in the family's own environment",
         ) from error
 
 
@@ -50,7 +52,9 @@ class Encoder:
         runtime = session(self.model)
         results: list[Native] = []
         for group in _groups(structures, batch_atoms):
-            values = dict(zip(self.outputs, runtime.run(list(self.outputs), dict(batch(group, self.inputs))), strict=True))
+            values = dict(
+                zip(self.outputs, runtime.run(list(self.outputs), dict(batch(group, self.inputs))), strict=True)
+            )
             ends = np.cumsum([len(s.numbers) for s in group])[:-1]
             energies = [None] * len(group)
             if "node_energy" in values:
@@ -78,8 +82,10 @@ def accepted(atoms: Sequence[tuple[str, Any]], facts: Facts) -> tuple[list[Struc
     elements = set(facts.elements)
     taken, left_out = [], []
     for id, crystal in atoms:
-        candidate = structure(id, crystal, facts) if elements.issuperset(crystal.numbers.tolist()) else None
-        if candidate is None or (facts.isolated_atoms == "reject" and len(set(candidate.graph.centres)) < len(candidate.numbers)):
+        candidate = structure(id, crystal, facts.cutoffs) if elements.issuperset(crystal.numbers.tolist()) else None
+        if candidate is None or (
+            facts.isolated_atoms == "reject" and len(set(candidate.graph.centres)) < len(candidate.numbers)
+        ):
             left_out.append(id)
         else:
             taken.append(candidate)
@@ -90,11 +96,19 @@ def encoder_of(loaded: Exported, structures: Sequence[Structure]) -> Encoder:
     """Exports the graph; the first structures serve as the example that the exporter traces."""
     import torch
 
-    shapes = {name: ("n_atoms", loaded.facts.dim) if name == "node_embedding" else ("n_atoms",) for name in loaded.outputs}
+    shapes = {
+        name: ("n_atoms", loaded.facts.dim) if name == "node_embedding" else ("n_atoms",) for name in loaded.outputs
+    }
     if isinstance(loaded.module, torch.nn.Module):
-        edged = [s for s in structures if len(s.graph.centres) > 1 and (loaded.facts.angle_cutoff_angstrom is None or s.graph.angle_index.size)]
+        edged = [
+            s
+            for s in structures
+            if len(s.graph.centres) > 1 and (loaded.facts.angle_cutoff_angstrom is None or s.graph.angle_index.size)
+        ]
         if not edged:
-            raise ExportError("export_failed", "none of the structures has edges", "give --structures with ordinary crystals")
+            raise ExportError(
+                "export_failed", "none of the structures has edges", "give --structures with ordinary crystals"
+            )
         example = [*sorted(edged, key=lambda s: len(s.graph.centres))[:2]]
         example = example * 2 if len(example) == 1 else example
         with torch.no_grad():
@@ -109,7 +123,9 @@ def measure(loaded: Exported, atoms: Sequence[tuple[str, Any]], progress=lambda 
     structures, left_out = accepted(atoms, loaded.facts)
     if not structures:
         raise ExportError(
-            "parity_failed", f"the potential takes none of the {len(atoms)} structures", "give --structures whose elements it knows"
+            "parity_failed",
+            f"the potential takes none of the {len(atoms)} structures",
+            "give --structures whose elements it knows",
         )
     progress(f"official code on {len(structures)} structures")
     native = loaded.native(structures, "float32")
@@ -120,14 +136,27 @@ def measure(loaded: Exported, atoms: Sequence[tuple[str, Any]], progress=lambda 
     together = encoder.embed(structures)
     energies = [result.energy for result in together] if "node_energy" in encoder.outputs else None
     parity = compare([result.embedding for result in together], energies, native, native64)
-    return Report(encoder, structures, native, native64, parity, _invariance(encoder, structures, [result.embedding for result in together], loaded.facts), left_out)
+    return Report(
+        encoder,
+        structures,
+        native,
+        native64,
+        parity,
+        _invariance(encoder, structures, [result.embedding for result in together], loaded.facts),
+        left_out,
+    )
 
 
 def export(
-    name: str, request: Request, id: str, entry: Mapping[str, Any], structures: Path, output: Path, gates: Gates | None = None
+    name: str,
+    request: Request,
+    id: str,
+    entry: Mapping[str, Any],
+    structures: Path,
+    output: Path,
+    gates: Gates | None = None,
 ) -> dict[str, Any]:
-    """
-    Exports one potential into a model folder: ``model.onnx``, ``card.json``, ``reference.npz``, ``reference.extxyz``.
+    """Exports one potential into a model folder: ``model.onnx``, ``card.json``, ``reference.npz``, ``reference.extxyz``.
 
     Returns a summary. Raises ``ExportError``; then the folder holds no card.
     """
@@ -144,7 +173,15 @@ def export(
         )
     facts = loaded.facts
     written = card(
-        id, facts, entry, report.encoder.inputs, report.encoder.outputs, report.encoder.model, report.parity, len(report.structures), report.invariance
+        id,
+        facts,
+        entry,
+        report.encoder.inputs,
+        report.encoder.outputs,
+        report.encoder.model,
+        report.parity,
+        len(report.structures),
+        report.invariance,
     )
     write_folder(output, report, written)
     return {
@@ -195,7 +232,9 @@ def write_folder(output: Path, report: Report, written: Mapping[str, Any]) -> No
     os.replace(aside, output / "card.json")
 
 
-def _invariance(encoder: Encoder, structures: Sequence[Structure], original: Sequence[np.ndarray], facts: Facts) -> Invariance:
+def _invariance(
+    encoder: Encoder, structures: Sequence[Structure], original: Sequence[np.ndarray], facts: Facts
+) -> Invariance:
     quaternions = np.random.default_rng(0).normal(size=(len(structures), 4))
 
     def change(turns: Sequence[np.ndarray]) -> float:
@@ -204,10 +243,12 @@ def _invariance(encoder: Encoder, structures: Sequence[Structure], original: Seq
             atoms = s.atoms
             atoms.set_cell(atoms.cell.array @ turn.T)
             atoms.positions = atoms.positions @ turn.T
-            turned.append(structure(s.id, atoms, facts))
+            turned.append(structure(s.id, atoms, facts.cutoffs))
         return deviation([result.embedding for result in encoder.embed(turned)], original).max
 
-    return Invariance(rotation=change([_rotation(q) for q in quaternions]), inversion=change([-np.eye(3)] * len(structures)))
+    return Invariance(
+        rotation=change([_rotation(q) for q in quaternions]), inversion=change([-np.eye(3)] * len(structures))
+    )
 
 
 def _rotation(quaternion: np.ndarray) -> np.ndarray:

@@ -31,8 +31,7 @@ HOW_TO_SUPPLY = "save the Potential with `potential.save(FOLDER)` and give --che
 
 
 def load_potential(request: Request, architecture: str) -> tuple[nn.Module, Path]:
-    """
-    A ``matgl.apps.pes.Potential`` in evaluation mode whose network is of this class (``TensorNet``), and its file of weights.
+    """A ``matgl.apps.pes.Potential`` in evaluation mode whose network is of this class (``TensorNet``), and its file of weights.
 
     Raises ``ExportError``: ``weights_unavailable`` if the official loader cannot reach them, ``bad_checkpoint`` if they are
     something else.
@@ -51,7 +50,11 @@ def load_potential(request: Request, architecture: str) -> tuple[nn.Module, Path
     found = type(getattr(potential, "model", potential)).__name__
     if not isinstance(potential, _potential_class()) or found != architecture:
         source = request.official or request.checkpoint
-        raise ExportError("bad_checkpoint", f"{source} holds a {type(potential).__name__} of {found}, not a Potential of {architecture}", HOW_TO_SUPPLY)
+        raise ExportError(
+            "bad_checkpoint",
+            f"{source} holds a {type(potential).__name__} of {found}, not a Potential of {architecture}",
+            HOW_TO_SUPPLY,
+        )
     return potential.eval(), weights
 
 
@@ -66,8 +69,7 @@ def sums_over_atoms(potential: nn.Module) -> bool:
 
 
 def official(potential: nn.Module, layer: str, structures: Sequence[Structure], precision: Precision) -> list[Native]:
-    """
-    What the official code gives for each structure: its own neighbour list, its ``Potential`` without gradients, and the
+    """What the official code gives for each structure: its own neighbour list, its ``Potential`` without gradients, and the
     output of the submodule ``layer`` of the network (e.g. ``linear``) as embedding.
     """
     from matgl.ext.ase import Atoms2Graph
@@ -129,9 +131,17 @@ def _from_files(path: Path, architecture: str) -> tuple[nn.Module, Path]:
         found = network["@class"]
         settings = network["init_args"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ExportError("bad_checkpoint", f"{path}: model.json does not describe a saved Potential ({type(error).__name__}: {error})", HOW_TO_SUPPLY) from error
+        raise ExportError(
+            "bad_checkpoint",
+            f"{path}: model.json does not describe a saved Potential ({type(error).__name__}: {error})",
+            HOW_TO_SUPPLY,
+        ) from error
     if found != architecture:
-        raise ExportError("bad_checkpoint", f"{path} is a potential of class {found}, not {architecture}", f"give --family {found.lower()}")
+        raise ExportError(
+            "bad_checkpoint",
+            f"{path} is a potential of class {found}, not {architecture}",
+            f"give --family {found.lower()}",
+        )
     state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
     network_class = getattr(import_module("matgl.models"), architecture)
     arguments = {key: value for key, value in settings.items() if key != "dtype"}  # written as the text "torch.float32"
@@ -146,7 +156,9 @@ def _from_files(path: Path, architecture: str) -> tuple[nn.Module, Path]:
         )
         potential.load_state_dict(state)
     except (KeyError, TypeError, ValueError, RuntimeError, AssertionError) as error:
-        raise ExportError("bad_checkpoint", f"{path}: state.pt does not fit model.json ({_root(error)})", HOW_TO_SUPPLY) from error
+        raise ExportError(
+            "bad_checkpoint", f"{path}: state.pt does not fit model.json ({_root(error)})", HOW_TO_SUPPLY
+        ) from error
     return potential, folder / "state.pt"
 
 

@@ -20,14 +20,18 @@ OPSET = 18
 
 
 def to_onnx(module: torch.nn.Module, example: Mapping[str, np.ndarray], outputs: Sequence[str]) -> onnx.ModelProto:
-    """
-    Exports a module by ``torch.export``: the older TorchScript exporter drops the reduction of ``index_add``. ``example``
+    """Exports a module by ``torch.export``: the older TorchScript exporter drops the reduction of ``index_add``. ``example``
     holds the inputs in the order of ``forward``, with more than one atom, edge and structure, so that no size is taken for 1.
     """
     import torch
 
-    sizes = {name: torch.export.Dim(name) for name in {size for key in example for size in INPUTS[key][1] if isinstance(size, str)}}
-    dynamic = tuple({axis: sizes[size] for axis, size in enumerate(INPUTS[key][1]) if isinstance(size, str)} for key in example)
+    sizes = {
+        name: torch.export.Dim(name)
+        for name in {size for key in example for size in INPUTS[key][1] if isinstance(size, str)}
+    }
+    dynamic = tuple(
+        {axis: sizes[size] for axis, size in enumerate(INPUTS[key][1]) if isinstance(size, str)} for key in example
+    )
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
@@ -45,7 +49,9 @@ def to_onnx(module: torch.nn.Module, example: Mapping[str, np.ndarray], outputs:
             )
     except Exception as error:
         raise ExportError(
-            "export_failed", f"torch.onnx.export: {type(error).__name__}: {error}", "this is a defect of the family module: report it with this message"
+            "export_failed",
+            f"torch.onnx.export: {type(error).__name__}: {error}",
+            "this is a defect of the family module: report it with this message",
         ) from error
     buffer = io.BytesIO()
     program.save(buffer)
@@ -53,8 +59,7 @@ def to_onnx(module: torch.nn.Module, example: Mapping[str, np.ndarray], outputs:
 
 
 def tidied(model: onnx.ModelProto, outputs: Mapping[str, tuple[int | str, ...]]) -> onnx.ModelProto:
-    """
-    Drops stack traces, paths and shape notes, names the sizes of inputs and outputs by the contract, states the producer
+    """Drops stack traces, paths and shape notes, names the sizes of inputs and outputs by the contract, states the producer
     without a version, and checks the result.
     """
     for message in _messages(model.graph):
@@ -83,8 +88,7 @@ def tidied(model: onnx.ModelProto, outputs: Mapping[str, tuple[int | str, ...]])
 
 
 def check_scatters(model: onnx.ModelProto) -> None:
-    """
-    Every scatter must add up what goes to the same place: an exporter that loses the reduction writes a valid file with
+    """Every scatter must add up what goes to the same place: an exporter that loses the reduction writes a valid file with
     wrong numbers. Each kind that occurs is also run with duplicate indices.
     """
     kinds = set()
@@ -101,14 +105,24 @@ def check_scatters(model: onnx.ModelProto) -> None:
         kinds.add((node.op_type, reduction))
     for kind, reduction in sorted(kinds):
         if reduction == "add" and not _adds_duplicates(kind):
-            raise ExportError("export_failed", f"ONNX Runtime's {kind}(add) loses values with equal indices", "use another release of onnxruntime")
+            raise ExportError(
+                "export_failed",
+                f"ONNX Runtime's {kind}(add) loses values with equal indices",
+                "use another release of onnxruntime",
+            )
 
 
 def _adds_duplicates(kind: str) -> bool:
     from onnx import TensorProto, helper, numpy_helper
 
     indices = np.array([[1], [1], [1]], dtype=np.int64)
-    node = helper.make_node(kind, ["data", "indices", "updates"], ["sum"], reduction="add", **({"axis": 0} if kind == "ScatterElements" else {}))
+    node = helper.make_node(
+        kind,
+        ["data", "indices", "updates"],
+        ["sum"],
+        reduction="add",
+        **({"axis": 0} if kind == "ScatterElements" else {}),
+    )
     graph = helper.make_graph(
         [node],
         "duplicates",

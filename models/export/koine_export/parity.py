@@ -27,12 +27,19 @@ def deviation(got: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> Deviat
     for k, (have, want) in enumerate(zip(got, wanted, strict=True)):
         if have.shape != want.shape:
             raise ExportError(
-                "parity_failed", f"structure {k}: the graph gives {list(have.shape)}, the official code {list(want.shape)}", "this is a defect of the family module"
+                "parity_failed",
+                f"structure {k}: the graph gives {list(have.shape)}, the official code {list(want.shape)}",
+                "this is a defect of the family module",
             )
-    differences = [np.nan_to_num(np.abs(have.astype(np.float64) - want), nan=np.inf) for have, want in zip(got, wanted, strict=True)]
+    differences = [
+        np.nan_to_num(np.abs(have.astype(np.float64) - want), nan=np.inf)
+        for have, want in zip(got, wanted, strict=True)
+    ]
     rms = float(np.sqrt(np.mean(np.concatenate([np.square(want, dtype=np.float64).ravel() for want in wanted]))))
     largest = np.array([difference.max(initial=0) for difference in differences]) / rms
-    spread = float(np.sqrt(np.mean(np.concatenate([np.square(difference).ravel() for difference in differences])))) / rms
+    spread = (
+        float(np.sqrt(np.mean(np.concatenate([np.square(difference).ravel() for difference in differences])))) / rms
+    )
     return Deviation(float(np.median(largest)), float(largest.max()), spread, int(largest.argmax()))
 
 
@@ -73,10 +80,12 @@ class Parity:
 
 
 def compare(
-    embeddings: Sequence[np.ndarray], energies: Sequence[float] | None, native: Sequence[Native], native64: Sequence[Native] | None
+    embeddings: Sequence[np.ndarray],
+    energies: Sequence[float] | None,
+    native: Sequence[Native],
+    native64: Sequence[Native] | None,
 ) -> Parity:
-    """
-    The graph's results for some structures against the official float32 and float64 runs. Energies are compared with the
+    """The graph's results for some structures against the official float32 and float64 runs. Energies are compared with the
     float64 run where there is one.
     """
     best = native64 or native
@@ -87,5 +96,8 @@ def compare(
     single = [result.embedding for result in native]
     double = [result.embedding for result in native64] if native64 else None
     return Parity(
-        deviation(embeddings, single), deviation(embeddings, double) if double else None, deviation(single, double) if double else None, energy
+        deviation(embeddings, single),
+        deviation(embeddings, double) if double else None,
+        deviation(single, double) if double else None,
+        energy,
     )

@@ -1,5 +1,4 @@
-"""
-Energies of an exported potential against DFT frames:
+"""Energies of an exported potential against DFT frames:
 ``python -m koine_export.physics FOLDER FRAMES.xyz [--limit N] [--without H N O ...]``.
 
 Parity with the official code proves nothing if the installed release computes something else than was trained (later
@@ -25,7 +24,9 @@ from .crystals import Structure, neighbour_graph
 from .harness import Encoder
 
 
-def energy_errors(folder: Path, frames: Path, limit: int | None = None, without: Sequence[str] = ()) -> dict[str, float | int | str]:
+def energy_errors(
+    folder: Path, frames: Path, limit: int | None = None, without: Sequence[str] = ()
+) -> dict[str, float | int | str]:
     """Compares a model folder (``card.json``, ``model.onnx`` with ``node_energy``) with frames that hold ``energy``."""
     from ase.data import atomic_numbers
     from ase.io import read
@@ -36,15 +37,25 @@ def energy_errors(folder: Path, frames: Path, limit: int | None = None, without:
     elements = set(card["elements"]).difference(atomic_numbers[symbol] for symbol in without)
     structures, energies = [], []
     for k, atoms in enumerate(read(frames, index=slice(None, limit))):
-        graph = neighbour_graph(atoms.positions, atoms.cell.array, card["cutoff_angstrom"], card["max_neighbours"], card["angle_cutoff_angstrom"])
+        graph = neighbour_graph(
+            atoms.positions,
+            atoms.cell.array,
+            card["cutoff_angstrom"],
+            card["max_neighbours"],
+            card["angle_cutoff_angstrom"],
+        )
         isolated = card["isolated_atoms"] == "reject" and len(set(graph.centres)) < len(atoms)
         if elements.issuperset(atoms.numbers.tolist()) and not isolated:
-            structures.append(Structure(str(k), atoms.numbers.astype(np.int64), atoms.positions, atoms.cell.array, graph))
+            structures.append(
+                Structure(str(k), atoms.numbers.astype(np.int64), atoms.positions, atoms.cell.array, graph)
+            )
             energies.append(atoms.get_potential_energy() / len(atoms))
     shapes = {name: tuple(output["shape"]) for name, output in card["outputs"].items()}
     encoder = Encoder(onnx.load(folder / "model.onnx"), list(card["inputs"]), shapes)
     dft = np.array(energies)
-    predicted = np.array([result.energy / len(s.numbers) for result, s in zip(encoder.embed(structures, 48), structures, strict=True)])
+    predicted = np.array(
+        [result.energy / len(s.numbers) for result, s in zip(encoder.embed(structures, 48), structures, strict=True)]
+    )
     fractions = np.stack([np.bincount(s.numbers, minlength=119) / len(s.numbers) for s in structures])
 
     def residual(values: np.ndarray) -> np.ndarray:
@@ -64,11 +75,15 @@ def energy_errors(folder: Path, frames: Path, limit: int | None = None, without:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m koine_export.physics", description="Energies of a model folder against DFT frames.")
+    parser = argparse.ArgumentParser(
+        prog="python -m koine_export.physics", description="Energies of a model folder against DFT frames."
+    )
     parser.add_argument("folder", type=Path, help="model folder")
     parser.add_argument("frames", type=Path, help="extended XYZ with energies, may be gzipped")
     parser.add_argument("--limit", type=int, help="first frames only")
-    parser.add_argument("--without", nargs="*", default=[], metavar="SYMBOL", help="leave out frames with these elements")
+    parser.add_argument(
+        "--without", nargs="*", default=[], metavar="SYMBOL", help="leave out frames with these elements"
+    )
     options = parser.parse_args()
     print(json.dumps(energy_errors(options.folder, options.frames, options.limit, options.without)))
 

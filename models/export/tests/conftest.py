@@ -26,8 +26,7 @@ def _distorted(atoms: Atoms, seed: int) -> Atoms:
 
 @pytest.fixture(scope="session")
 def crystals() -> dict[str, Atoms]:
-    """
-    Structures that find mistakes: one atom whose bonds go to its own images, skewed and distorted cells, more than one
+    """Structures that find mistakes: one atom whose bonds go to its own images, skewed and distorted cells, more than one
     element, large ones without angles or, ``alone``, without edges.
     """
     return {
@@ -37,14 +36,19 @@ def crystals() -> dict[str, Atoms]:
         "salt": _distorted(bulk("NaCl", "rocksalt", a=5.64, cubic=True), 1),
         "sulphide": _distorted(bulk("ZnS", "wurtzite", a=3.82, c=6.26), 2),
         "iron": _distorted(bulk("Fe", cubic=True) * (2, 1, 1), 3),
-        "thin": Atoms("TiO2", scaled_positions=[[0, 0, 0], [0.3, 0.4, 0.1], [0.6, 0.7, 0.8]], cell=[[2.9, 0, 0], [1.9, 4.4, 0], [0.8, -1.2, 6.1]], pbc=True),
+        "thin": Atoms(
+            "TiO2",
+            scaled_positions=[[0, 0, 0], [0.3, 0.4, 0.1], [0.6, 0.7, 0.8]],
+            cell=[[2.9, 0, 0], [1.9, 4.4, 0], [0.8, -1.2, 6.1]],
+            pbc=True,
+        ),
         "alone": Atoms("He", cell=[20, 20, 20], pbc=True),
     }
 
 
 def structures_of(loaded: Exported, crystals: dict[str, Atoms], *ids: str) -> list[Structure]:
     """Some of the crystals with the graph that a potential takes."""
-    return [structure(id, crystals[id], loaded.facts) for id in ids]
+    return [structure(id, crystals[id], loaded.facts.cutoffs) for id in ids]
 
 
 def in_torch(loaded: Exported, structures: Sequence[Structure], double: bool = False) -> list[Native]:

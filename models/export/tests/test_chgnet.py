@@ -24,7 +24,13 @@ WITH_EDGES = ("copper", "silicon", "salt", "sulphide", "iron", "thin")
 def checkpoint(path: Path, **options) -> Path:
     """A small model with random weights in the format of ``CHGNet.from_file``, as the package's trainer writes it."""
     torch.manual_seed(5)
-    small = {"atom_fea_dim": 8, "bond_fea_dim": 12, "angle_fea_dim": 10, "atom_conv_hidden_dim": 6, "bond_conv_hidden_dim": 7}
+    small = {
+        "atom_fea_dim": 8,
+        "bond_fea_dim": 12,
+        "angle_fea_dim": 10,
+        "atom_conv_hidden_dim": 6,
+        "bond_conv_hidden_dim": 7,
+    }
     basis = {"num_radial": 5, "num_angular": 7, "n_conv": 3, "mlp_hidden_dims": (8, 8)}
     model = CHGNet(**{**small, **basis, **options})
     with torch.no_grad():
@@ -60,7 +66,9 @@ def test_batched_crystals_get_what_the_official_model_gives_each_alone(tmp_path,
 def test_version_020_beside_another_crystal_keeps_the_value_it_has_alone(crystals):
     model = chgnet.load(Request("0.2.0", None))
     assert "structure_index" in model.inputs
-    structures = structures_of(model, crystals, "lead", "silicon")  # lead has no angles: the official batch moves it by 0.1 eV
+    structures = structures_of(
+        model, crystals, "lead", "silicon"
+    )  # lead has no angles: the official batch moves it by 0.1 eV
     together, wanted = in_torch(model, structures), model.native(structures, "float64")
     assert largest_difference(together, wanted) < 1e-4
     assert largest_energy_difference(together, wanted) < 1e-4
@@ -91,7 +99,7 @@ def test_rotation_changes_nothing(tmp_path, crystals):
     turned = crystals["salt"].copy()
     turned.set_cell(turned.cell.array @ turn.T)
     turned.positions = turned.positions @ turn.T
-    rotated = in_torch(model, [structure("turned", turned, model.facts)], double=True)
+    rotated = in_torch(model, [structure("turned", turned, model.facts.cutoffs)], double=True)
     assert largest_difference(rotated, in_torch(model, structures_of(model, crystals, "salt"), double=True)) < 1e-5
 
 
@@ -107,11 +115,11 @@ def test_the_exported_graph_passes_the_gates_and_runs_without_angles_and_edges(t
 
 
 def test_weights_that_are_not_there_or_not_chgnet_are_named(tmp_path):
-    with pytest.raises(ExportError, match="no model '0.9.9'") as missing:
+    with pytest.raises(ExportError, match=r"no model '0.9.9'") as missing:
         chgnet.load(Request("0.9.9", None))
     assert missing.value.code == "weights_unavailable" and "0.3.0" in missing.value.remedy
     (tmp_path / "notes.pth.tar").write_text("not a checkpoint")
-    with pytest.raises(ExportError, match="notes.pth.tar is not a CHGNet checkpoint") as bad:
+    with pytest.raises(ExportError, match=r"notes.pth.tar is not a CHGNet checkpoint") as bad:
         loaded(tmp_path / "notes.pth.tar")
     assert bad.value.code == "bad_checkpoint"
 

@@ -53,7 +53,11 @@ def toy(factor: float = 1.0, **other) -> Exported:
         for s in structures:
             total = np.zeros(len(s.numbers))
             np.add.at(total, s.graph.centres, factor / np.square(s.graph.vectors).sum(axis=1))
-            results.append(Native(np.stack([s.numbers.astype(precision), total.astype(precision)], axis=1), float(s.numbers @ total)))
+            results.append(
+                Native(
+                    np.stack([s.numbers.astype(precision), total.astype(precision)], axis=1), float(s.numbers @ total)
+                )
+            )
         return results
 
     return Exported(Toy(), Facts(**(FACTS.__dict__ | other)), native, outputs=("node_embedding", "node_energy"))
@@ -76,7 +80,10 @@ def test_neighbours_equal_ases_own_search(crystals, crystal):
     graph = neighbour_graph(atoms.positions, atoms.cell.array, 5.0)
     i, j, shifts = primitive_neighbor_list("ijS", [True] * 3, atoms.cell.array, atoms.positions, 5.0)
     wanted = {(a, b, *c) for a, b, c in zip(i.tolist(), j.tolist(), shifts.tolist(), strict=True)}
-    assert wanted == {(a, b, *c) for a, b, c in zip(graph.centres.tolist(), graph.neighbours.tolist(), graph.shifts.tolist(), strict=True)}
+    assert wanted == {
+        (a, b, *c)
+        for a, b, c in zip(graph.centres.tolist(), graph.neighbours.tolist(), graph.shifts.tolist(), strict=True)
+    }
 
 
 def test_an_edge_at_exactly_the_cutoff_is_one():
@@ -105,7 +112,10 @@ def test_bonds_join_opposite_edges_and_angles_are_ordered_pairs(crystals):
 
 def test_a_scatter_that_lost_its_reduction_is_refused(crystals):
     loaded = toy()
-    model = tidied(to_onnx(loaded.module, example(loaded, crystals), loaded.outputs), {"node_embedding": ("n_atoms", 2), "node_energy": ("n_atoms",)})
+    model = tidied(
+        to_onnx(loaded.module, example(loaded, crystals), loaded.outputs),
+        {"node_embedding": ("n_atoms", 2), "node_energy": ("n_atoms",)},
+    )
     scatters = [node for node in model.graph.node if node.op_type.startswith("Scatter")]
     assert scatters, "the toy sums by a scatter"
     for node in scatters:
@@ -121,12 +131,22 @@ def example(loaded, crystals):
 
 
 def test_a_model_folder_holds_what_its_card_says(crystals, parity_file, tmp_path, monkeypatch):
-    monkeypatch.setattr(harness, "family", lambda name: type("Family", (), {"load": staticmethod(lambda request: toy())}))
+    monkeypatch.setattr(
+        harness, "family", lambda name: type("Family", (), {"load": staticmethod(lambda request: toy())})
+    )
     entry = {"licence": "MIT", "lineage": "toys", "energy_convention": "made up", "citation": "none"}
     harness.export("toy", Request("toy", None), "toy", entry, parity_file, tmp_path / "model")
     card = json.loads((tmp_path / "model/card.json").read_text())
-    assert card["onnx_sha256"] == sha256(tmp_path / "model/model.onnx") and card["onnx_bytes"] == (tmp_path / "model/model.onnx").stat().st_size
-    assert (card["licence"], card["lineage"], card["energy_convention"], card["parity"]["n_structures"]) == ("MIT", "toys", "made up", 3)
+    assert (
+        card["onnx_sha256"] == sha256(tmp_path / "model/model.onnx")
+        and card["onnx_bytes"] == (tmp_path / "model/model.onnx").stat().st_size
+    )
+    assert (card["licence"], card["lineage"], card["energy_convention"], card["parity"]["n_structures"]) == (
+        "MIT",
+        "toys",
+        "made up",
+        3,
+    )
     opset = onnx.load(tmp_path / "model/model.onnx").opset_import
     assert [(o.domain, o.version) for o in opset if o.domain in ("", "ai.onnx")] == [("", card["opset"])]
     reference = np.load(tmp_path / "model/reference.npz")
@@ -136,15 +156,21 @@ def test_a_model_folder_holds_what_its_card_says(crystals, parity_file, tmp_path
 
 
 def test_an_element_that_the_catalog_entry_leaves_out_is_not_on_the_card(parity_file, tmp_path, monkeypatch):
-    monkeypatch.setattr(harness, "family", lambda name: type("Family", (), {"load": staticmethod(lambda request: toy())}))
-    found = harness.export("toy", Request("toy", None), "toy", {"elements": [14, 29, 79]}, parity_file, tmp_path / "model")
+    monkeypatch.setattr(
+        harness, "family", lambda name: type("Family", (), {"load": staticmethod(lambda request: toy())})
+    )
+    found = harness.export(
+        "toy", Request("toy", None), "toy", {"elements": [14, 29, 79]}, parity_file, tmp_path / "model"
+    )
     assert found["left_out"] == ["salt", "lead"]
     assert json.loads((tmp_path / "model/card.json").read_text())["elements"] == [14, 29]
 
 
 def test_a_graph_that_computes_something_else_leaves_no_card(parity_file, tmp_path, monkeypatch):
-    monkeypatch.setattr(harness, "family", lambda name: type("Family", (), {"load": staticmethod(lambda request: toy(factor=1.01))}))
-    with pytest.raises(ExportError, match="largest error against float64 .*worst structure: copper"):
+    monkeypatch.setattr(
+        harness, "family", lambda name: type("Family", (), {"load": staticmethod(lambda request: toy(factor=1.01))})
+    )
+    with pytest.raises(ExportError, match=r"largest error against float64 .*worst structure: copper"):
         harness.export("toy", Request("toy", None), "toy", {}, parity_file, tmp_path / "model")
     assert not (tmp_path / "model/card.json").exists()
 
@@ -158,7 +184,18 @@ def test_isolated_atoms_are_left_out_where_the_potential_rejects_them():
 
 def test_the_command_line_answers_in_json_lines_and_nothing_else(parity_file, tmp_path):
     def run(*arguments: str) -> tuple[int, list[dict]]:
-        command = [sys.executable, "-m", "koine_export", "--id", "x", "--structures", str(parity_file), "--output", str(tmp_path / "out"), *arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "koine_export",
+            "--id",
+            "x",
+            "--structures",
+            str(parity_file),
+            "--output",
+            str(tmp_path / "out"),
+            *arguments,
+        ]
         environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
@@ -166,4 +203,12 @@ def test_the_command_line_answers_in_json_lines_and_nothing_else(parity_file, tm
     status, lines = run("--family", "nonsense", "--official", "a")
     assert status == 1 and lines[-1]["error"]["code"] == "bad_checkpoint" and "mace" in lines[-1]["error"]["remedy"]
     status, lines = run("--family", "mace", "--checkpoint", str(tmp_path / "missing.model"))
-    assert status == 1 and lines == [{"error": {"code": "weights_unavailable", "message": f"--checkpoint: there is no {tmp_path / 'missing.model'}", "remedy": "check the path"}}]
+    assert status == 1 and lines == [
+        {
+            "error": {
+                "code": "weights_unavailable",
+                "message": f"--checkpoint: there is no {tmp_path / 'missing.model'}",
+                "remedy": "check the path",
+            }
+        }
+    ]

@@ -74,7 +74,13 @@ def built(variant: str, cls: type = modules.ScaleShiftMACE, **other) -> torch.nn
 def checkpoints(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("mace")
     models = {name: built(name) for name in VARIANTS}
-    models["heads"] = built("residual", heads=["one", "two"], atomic_energies=np.random.default_rng(1).normal(size=(2, len(ELEMENTS))), atomic_inter_scale=[0.5, 0.9], atomic_inter_shift=[0.1, -0.1])
+    models["heads"] = built(
+        "residual",
+        heads=["one", "two"],
+        atomic_energies=np.random.default_rng(1).normal(size=(2, len(ELEMENTS))),
+        atomic_inter_scale=[0.5, 0.9],
+        atomic_inter_shift=[0.1, -0.1],
+    )
     models["plain"] = built("residual", cls=modules.MACE)
     for name, model in models.items():
         torch.save(model, folder / f"{name}.model")
@@ -102,7 +108,9 @@ def test_the_first_layer_is_what_get_descriptors_gives(checkpoints, crystals, va
     loaded = load(checkpoints[variant])
     calculator = MACECalculator(model_paths=str(checkpoints[variant]), device="cpu", default_dtype="float64")
     structures = structures_of(loaded, crystals, *CRYSTALS)
-    for structure, result, native in zip(structures, in_torch(loaded, structures, double=True), loaded.native(structures, "float64"), strict=True):
+    for structure, result, native in zip(
+        structures, in_torch(loaded, structures, double=True), loaded.native(structures, "float64"), strict=True
+    ):
         wanted = calculator.get_descriptors(structure.atoms, num_layers=1, invariants_only=True)
         np.testing.assert_allclose(native.embedding, wanted, rtol=0, atol=1e-12)
         np.testing.assert_allclose(result.embedding, wanted, rtol=0, atol=3e-6 * np.sqrt(np.mean(wanted**2)))
@@ -127,7 +135,11 @@ def test_a_structure_alone_equals_itself_in_a_batch_and_edges_have_no_order(chec
     graph = structures[2].graph
     order = np.random.default_rng(0).permutation(len(graph.centres))
     shuffled = type(structures[2])(
-        "shuffled", structures[2].numbers, structures[2].positions, structures[2].cell, type(graph)(graph.centres[order], graph.neighbours[order], graph.shifts[order], graph.vectors[order])
+        "shuffled",
+        structures[2].numbers,
+        structures[2].positions,
+        structures[2].cell,
+        type(graph)(graph.centres[order], graph.neighbours[order], graph.shifts[order], graph.vectors[order]),
     )
     assert largest_difference(in_torch(loaded, [shuffled], double=True), [together[2]]) < 1e-12
 
@@ -137,7 +149,9 @@ def test_the_graph_equals_the_official_code_in_onnx_runtime(checkpoints, crystal
     report = measure(loaded, [(id, atoms) for id, atoms in crystals.items() if id != "alone"])
     assert report.parity.failures(Gates(max_float64=1e-5)) == []
     assert report.invariance.rotation < 1e-5 and report.invariance.inversion < 1e-5
-    isolated = structures_of(loaded, {"alone": Atoms("Cu", cell=[30] * 3, pbc=True), "salt": crystals["salt"]}, "alone", "salt")
+    isolated = structures_of(
+        loaded, {"alone": Atoms("Cu", cell=[30] * 3, pbc=True), "salt": crystals["salt"]}, "alone", "salt"
+    )
     for structures in (isolated[:1], isolated):
         got, wanted = report.encoder.embed(structures), loaded.native(structures[1:] or structures, "float64")
         assert np.isfinite(got[0].embedding).all() and largest_difference(got[-1:], wanted) < 1e-5
@@ -167,10 +181,16 @@ def test_errors_say_what_would_be_right(checkpoints, tmp_path, monkeypatch):
     torch.save({"state": 1}, tmp_path / "dict.model")
     refused("bad_checkpoint", "holds a dict", Request(None, tmp_path / "dict.model"))
     refused("unsupported_layer", "no layer 'second'", Request(None, checkpoints["residual"], "second"))
-    refused("bad_checkpoint", "head=three: there are one, two", Request(None, checkpoints["heads"], "all", {"head": "three"}))
+    refused(
+        "bad_checkpoint",
+        "head=three: there are one, two",
+        Request(None, checkpoints["heads"], "all", {"head": "three"}),
+    )
     unknown = built("residual", interaction_cls=modules.RealAgnosticResidualNonLinearInteractionBlock)
     torch.save(unknown, tmp_path / "unknown.model")
-    refused("bad_checkpoint", "RealAgnosticResidualNonLinearInteractionBlock", Request(None, tmp_path / "unknown.model"))
+    refused(
+        "bad_checkpoint", "RealAgnosticResidualNonLinearInteractionBlock", Request(None, tmp_path / "unknown.model")
+    )
     refused("weights_unavailable", "no foundation model 'tiny'", Request("tiny", None))
     foundations = __import__("mace.calculators.foundations_models", fromlist=["x"])
     monkeypatch.setitem(foundations.mace_mp_urls, "small", "http://127.0.0.1:9/mace-small.model")

@@ -23,7 +23,10 @@ ALL = ("copper", "lead", "silicon", "salt", "sulphide", "iron", "thin", "alone")
 def checkpoint(path: Path, **options) -> Path:
     """Random weights in the format of ``Potential.save``, with element energies and scales."""
     torch.manual_seed(11)
-    model = M3Gnet(device="cpu", **{"num_blocks": 3, "units": 16, "max_l": 4, "max_n": 4, "cutoff": 5.0, "threebody_cutoff": 4.0, **options})
+    model = M3Gnet(
+        device="cpu",
+        **{"num_blocks": 3, "units": 16, "max_l": 4, "max_n": 4, "cutoff": 5.0, "threebody_cutoff": 4.0, **options},
+    )
     with torch.no_grad():
         model.normalizer.shift.normal_()
         model.normalizer.scale.uniform_(0.5, 2)
@@ -66,7 +69,7 @@ def test_weights_that_do_not_fit_are_refused_though_the_package_takes_them(tmp_p
     state = torch.load(path)
     del state["model"]["graph_conv.0.three_body.atom_mlp.linear.weight"]
     torch.save(state, path)
-    with pytest.raises(ExportError, match="three_body.atom_mlp") as bad:
+    with pytest.raises(ExportError, match=r"three_body.atom_mlp") as bad:
         loaded(path)
     assert bad.value.code == "bad_checkpoint"
     with pytest.raises(ExportError, match="knows no model '9m'") as missing:

@@ -9,16 +9,15 @@ import pytest
 
 pytest.importorskip("nequix")
 
+import jax  # after the family: it chooses JAX's platform
 import torch
 from conftest import in_torch, largest_difference, largest_energy_difference, structures_of
+from nequix.model import Nequix, save_model
 
 from koine_export import harness
 from koine_export.crystals import batch
 from koine_export.families import nequix
 from koine_export.family import Exported, ExportError, Request
-
-import jax  # after the family: it chooses JAX's platform
-from nequix.model import Nequix, save_model
 
 NUMBERS = [2, 8, 11, 14, 16, 17, 22, 26, 29, 30, 82]
 
@@ -43,7 +42,9 @@ def checkpoint(path: Path, **options) -> Path:
         "avg_n_neighbors": 20.0,
     } | options
     arguments = {key: value for key, value in config.items() if key != "atomic_numbers"}
-    model = Nequix(jax.random.key(7), n_species=len(NUMBERS), atom_energies=np.linspace(-3, -1, len(NUMBERS)).tolist(), **arguments)
+    model = Nequix(
+        jax.random.key(7), n_species=len(NUMBERS), atom_energies=np.linspace(-3, -1, len(NUMBERS)).tolist(), **arguments
+    )
     save_model(str(path), model, config)
     return path
 
@@ -61,7 +62,9 @@ def test_batched_crystals_get_what_nequix_gives(model, crystals):
 
 
 def test_a_layer_may_lack_the_norm(tmp_path, crystals):
-    plain = nequix.load(Request(None, checkpoint(tmp_path / "plain.nqx", layer_norm=False, hidden_irreps="6x0e + 3x1o", n_layers=2)))
+    plain = nequix.load(
+        Request(None, checkpoint(tmp_path / "plain.nqx", layer_norm=False, hidden_irreps="6x0e + 3x1o", n_layers=2))
+    )
     structures = structures_of(plain, crystals, "salt", "copper")
     assert largest_difference(in_torch(plain, structures), plain.native(structures, "float32")) < 2e-5
 

@@ -54,7 +54,10 @@ def test_sizes_and_kind_are_read_from_the_state_dict(checkpoints):
     direct, conservative = load(checkpoints["direct"]), load(checkpoints["conservative"])
     assert (direct.facts.conservative, conservative.facts.conservative) == (False, True)
     assert direct.facts.layer == "node features after message-passing block 3 of 3"
-    assert direct.facts.max_neighbours == 120 and load(checkpoints["direct"], max_neighbours="20").facts.max_neighbours == 20
+    assert (
+        direct.facts.max_neighbours == 120
+        and load(checkpoints["direct"], max_neighbours="20").facts.max_neighbours == 20
+    )
 
 
 def test_koines_edges_are_the_official_ones_where_no_shell_is_cut(checkpoints, crystals):
@@ -63,12 +66,24 @@ def test_koines_edges_are_the_official_ones_where_no_shell_is_cut(checkpoints, c
     structures = structures_of(loaded, crystals, "salt", "sulphide")
     assert all(np.bincount(s.graph.centres).max() < 120 for s in structures)
     model = pretrained.orb_v3_conservative_architecture(
-        latent_dim=16, base_mlp_hidden_dim=24, head_mlp_hidden_dim=16, num_message_passing_steps=3, device="cpu", system_config=None
+        latent_dim=16,
+        base_mlp_hidden_dim=24,
+        head_mlp_hidden_dim=16,
+        num_message_passing_steps=3,
+        device="cpu",
+        system_config=None,
     )
     model.load_state_dict(torch.load(checkpoints["conservative"], weights_only=True))
     from orb_models.forcefield.atomic_system import SystemConfig
 
-    own = family.native_features(family.in_float64(model.model.eval()), SystemConfig(radius=6.0, max_num_neighbors=120), structures, "float64", 3, own_edges=True)
+    own = family.native_features(
+        family.in_float64(model.model.eval()),
+        SystemConfig(radius=6.0, max_num_neighbors=120),
+        structures,
+        "float64",
+        3,
+        own_edges=True,
+    )
     assert largest_difference(own, loaded.native(structures, "float64")) < 1e-9
 
 
@@ -106,9 +121,15 @@ def test_errors_say_what_would_be_right(checkpoints, tmp_path, monkeypatch):
     refused("bad_checkpoint", "is missing", Request(None, tmp_path / "half.ckpt"))
     refused("unsupported_layer", "no layer '4'", Request(None, checkpoints["direct"], "4"))
     refused("bad_checkpoint", "charge and spin", Request(None, checkpoints["charged"]))
-    refused("bad_checkpoint", "max_neighbours=many", Request(None, checkpoints["direct"], None, {"max_neighbours": "many"}))
+    refused(
+        "bad_checkpoint", "max_neighbours=many", Request(None, checkpoints["direct"], None, {"max_neighbours": "many"})
+    )
     refused("weights_unavailable", "no 'orb-v9'", Request("orb-v9", None))
     name = "orb-v3-direct-20-omat"
     official = pretrained.ORB_PRETRAINED_MODELS[name]
-    monkeypatch.setitem(pretrained.ORB_PRETRAINED_MODELS, name, lambda weights_path="http://127.0.0.1:9/orb.ckpt", **other: official(weights_path, **other))
+    monkeypatch.setitem(
+        pretrained.ORB_PRETRAINED_MODELS,
+        name,
+        lambda weights_path="http://127.0.0.1:9/orb.ckpt", **other: official(weights_path, **other),
+    )
     refused("weights_unavailable", "127.0.0.1:9/orb.ckpt", Request(name, None))

@@ -40,7 +40,10 @@ def loaded(path: Path) -> Exported:
     return tensornet.load(Request(None, path))
 
 
-@pytest.mark.parametrize("options", [{}, {"rbf_type": "Gaussian", "num_rbf": 6, "equivariance_invariance_group": "SO(3)"}, {"nblocks": 1, "max_n": 5}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"rbf_type": "Gaussian", "num_rbf": 6, "equivariance_invariance_group": "SO(3)"}, {"nblocks": 1, "max_n": 5}],
+)
 def test_batched_crystals_get_what_matgl_gives_each_alone(tmp_path, crystals, options):
     model = loaded(checkpoint(tmp_path, **options))
     structures = structures_of(model, crystals, *crystals)

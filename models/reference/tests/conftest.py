@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from data import PARTS, SUBSETS, Frames, neighbour_list  # noqa: E402
+from data import PARTS, SUBSETS, Frames, neighbour_list
 
 
 def harmonic(vectors: np.ndarray) -> tuple[float, np.ndarray]:
@@ -29,7 +29,9 @@ def frames() -> Frames:
     energies, subsets, parts = [], [], []
     for number in range(20):
         n = int(random.integers(2, 6))
-        atoms = Atoms(random.choice([1, 8, 26], n), scaled_positions=random.random((n, 3)), cell=np.eye(3) * 4.0, pbc=True)
+        atoms = Atoms(
+            random.choice([1, 8, 26], n), scaled_positions=random.random((n, 3)), cell=np.eye(3) * 4.0, pbc=True
+        )
         index, vectors = neighbour_list(atoms, 4.5)
         energy, gradient = harmonic(vectors)
         forces = np.zeros((n, 3))

@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
+
 from data import Frames, neighbour_list, part_by_formula, reference_energies
 
 
@@ -37,7 +38,10 @@ def test_reference_energies_are_not_moved_by_a_few_frames_far_off() -> None:
     energies[:10] += 50.0 * composition[:10].sum(axis=1)
     fitted = reference_energies(composition, energies)
     assert np.abs(fitted - true).max() < 0.05
-    assert np.abs(np.linalg.lstsq(composition[:, [1, 3, 8, 26]], energies, rcond=None)[0] - true[[1, 3, 8, 26]]).max() > 0.5
+    assert (
+        np.abs(np.linalg.lstsq(composition[:, [1, 3, 8, 26]], energies, rcond=None)[0] - true[[1, 3, 8, 26]]).max()
+        > 0.5
+    )
 
 
 def test_edges_are_those_of_a_search_over_all_images() -> None:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from data import SUBSETS
 from potentials import POTENTIALS, Potential
 
@@ -26,7 +27,11 @@ def test_the_card_says_what_the_evaluation_found(potential: Potential) -> None:
     record = json.loads((HERE / "results" / f"{potential.id}.json").read_text())
     training = card["training"]
     assert {"all": {name: training[name] for name in record["test"]["all"]}, **training["subsets"]} == record["test"]
-    assert (training["steps"], training["seed"], card["parameters"]) == (record["steps"], potential.seed, record["parameters"])
+    assert (training["steps"], training["seed"], card["parameters"]) == (
+        record["steps"],
+        potential.seed,
+        record["parameters"],
+    )
     assert set(training["subsets"]) == {"force-bearing", *SUBSETS}
     assert potential.remark in training["data"] and record.get("remark", "") == potential.remark
 
@@ -35,7 +40,9 @@ def test_the_card_says_what_the_evaluation_found(potential: Potential) -> None:
 def test_the_curve_runs_to_the_end_of_the_schedule(potential: Potential) -> None:
     with (HERE / "results" / f"{potential.id}.csv").open(newline="") as file:
         curve = list(csv.DictReader(file))
-    assert [int(line["epoch"]) for line in curve] == list(range(1, potential.schedule.epochs + potential.schedule.fine_epochs + 1))
+    assert [int(line["epoch"]) for line in curve] == list(
+        range(1, potential.schedule.epochs + potential.schedule.fine_epochs + 1)
+    )
     record = json.loads((HERE / "results" / f"{potential.id}.json").read_text())
     assert sum(int(line["steps"]) for line in curve) == record["steps"]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+
 from batches import BatchMaker, random_rotations
 from data import Frames
 from evaluate import part_errors, symmetry_errors
@@ -30,7 +32,9 @@ def maker_of(frames: Frames, potential: Potential) -> BatchMaker:
 
 def brief(potential: Potential) -> Potential:
     """Two epochs of a few steps."""
-    schedule = replace(potential.schedule, epochs=1, fine_epochs=1, edges_per_batch=400, warm_up_steps=2, rest_share=1.0)
+    schedule = replace(
+        potential.schedule, epochs=1, fine_epochs=1, edges_per_batch=400, warm_up_steps=2, rest_share=1.0
+    )
     return replace(potential, schedule=schedule)
 
 
@@ -65,7 +69,7 @@ def test_forces_from_edges_are_those_of_the_labels(frames: Frames) -> None:
 def test_the_learning_rate_warms_up_and_comes_down() -> None:
     factors = [learning_rate_factor(step, 1000, 200) for step in range(1000)]
     assert factors[0] == pytest.approx(0.005) and max(factors) == factors[200] == 1.0 and factors[-1] < 0.0101
-    assert all(later <= earlier for earlier, later in zip(factors[200:], factors[201:], strict=False))
+    assert all(later <= earlier for earlier, later in pairwise(factors[200:]))
 
 
 @pytest.mark.parametrize("potential", HERE, ids=lambda potential: potential.id)
@@ -121,7 +125,9 @@ def test_training_lowers_the_error_and_checkpoints_are_read_back(
     built.load(train(potential, frames, CPU).checkpoint)
     after = part_errors(built, maker, "train")["all"]
     assert after["test_force_mae_ev_per_angstrom"] < 0.9 * before["test_force_mae_ev_per_angstrom"]
-    assert after["baseline_force_mae_ev_per_angstrom"] == pytest.approx(float(np.abs(frames.forces[_train_atoms(frames)]).mean()), rel=1e-5)
+    assert after["baseline_force_mae_ev_per_angstrom"] == pytest.approx(
+        float(np.abs(frames.forces[_train_atoms(frames)]).mean()), rel=1e-5
+    )
 
 
 def _train_atoms(frames: Frames) -> np.ndarray:

@@ -2,8 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { matrix, takeRows, type Matrix } from '../../../latent/base/matrix.js';
 import { normalFrom, seededRandom } from '../../../latent/base/random.js';
-import { comparePair, type CalibratedValue } from '../../../latent/similarity/comparePair.js';
-import { isDirected, similarityMetrics } from '../../../latent/similarity/metrics.js';
+import { comparePair } from '../../../latent/similarity/comparePair.js';
+import type { CalibratedValue } from '../../../latent/similarity/measured.js';
+import { SIMILARITY_METRICS } from '../../../config/names.js';
+import { directedMetrics } from '../../../latent/similarity/metrics.js';
 import { nearestNeighbours } from '../../../latent/neighbours/neighbours.js';
 import { randomRotation } from '../randomRows.js';
 import { clouds, fixture } from './fixtures/readFixture.js';
@@ -35,7 +37,7 @@ describe('metrics against numpy, scipy and scikit-learn (fixtures/similarity.py)
   test.each(fixture.pairs.map((pair, at) => ({ at, ...pair })))('pair $at: $n rows of $p and $q', async (pair) => {
     const compared = await comparePair(...clouds(pair), { ...plain, neighbours: pair.k });
     const byName = Object.fromEntries(compared.map((one) => [one.metric, one]));
-    expect(new Set(compared.map(({ metric }) => metric))).toEqual(new Set(similarityMetrics));
+    expect(new Set(compared.map(({ metric }) => metric))).toEqual(new Set(SIMILARITY_METRICS));
     for (const measure of ['euclidean', 'cosine', 'inner'] as const) {
       expect(byName[`mutual_knn_${measure}`].value).toBeCloseTo(pair.mutual[measure], 12);
       expect(byName[`mutual_knn_${measure}`].hubness?.x).toBeCloseTo(pair.hubness[measure], 10);
@@ -141,8 +143,8 @@ describe('special clouds', () => {
       });
       // of a constant cloud there is nothing to reconstruct: its values are left out, in every null too
       const onePoint = (cloud: Matrix) => new Set(cloud.data).size === 1;
-      const names = similarityMetrics.flatMap((metric): string[] => {
-        if (!isDirected(metric)) return [metric];
+      const names = SIMILARITY_METRICS.flatMap((metric): string[] => {
+        if (!(directedMetrics as readonly string[]).includes(metric)) return [metric];
         const undefinedTo = (cloud: Matrix) => metric !== 'information_imbalance' && onePoint(cloud);
         return [...(undefinedTo(other) ? [] : [`${metric}_a_to_b`]), ...(undefinedTo(x) ? [] : [`${metric}_b_to_a`])];
       });

@@ -6,7 +6,6 @@ import sys
 
 import numpy as np
 from ase.neighborlist import primitive_neighbor_list
-
 from real import real_structures
 
 shared, cutoff = sys.argv[1], float(sys.argv[2])

@@ -3,6 +3,7 @@
 Arguments: folder of real structures, stride (every n-th structure of the large sets), set names.
 `ordered` says whether the reader keeps the file's atom order (pymatgen's CIF parser sorts).
 """
+
 import ast
 import csv
 import gzip
@@ -21,11 +22,18 @@ root, stride, sets = Path(sys.argv[1]) / "data", int(sys.argv[2]), sys.argv[3:]
 
 
 def emit(source, ordered, numbers, lattice, frac, cellpar=None):
-    print(json.dumps({
-        "source": source, "ordered": ordered, "numbers": [int(z) for z in numbers],
-        "lattice": None if lattice is None else np.asarray(lattice).ravel().tolist(),
-        "cellpar": cellpar, "frac": (np.asarray(frac) % 1.0).ravel().tolist(),
-    }))
+    print(
+        json.dumps(
+            {
+                "source": source,
+                "ordered": ordered,
+                "numbers": [int(z) for z in numbers],
+                "lattice": None if lattice is None else np.asarray(lattice).ravel().tolist(),
+                "cellpar": cellpar,
+                "frac": (np.asarray(frac) % 1.0).ravel().tolist(),
+            }
+        )
+    )
 
 
 def from_pymatgen(source, structure, ordered):
@@ -33,12 +41,19 @@ def from_pymatgen(source, structure, ordered):
 
 
 def from_ase(source, atoms, ordered=True, oriented=True):
-    emit(source, ordered, atoms.numbers, atoms.cell[:] if oriented else None, atoms.get_scaled_positions(wrap=False),
-         atoms.cell.cellpar().tolist())
+    emit(
+        source,
+        ordered,
+        atoms.numbers,
+        atoms.cell[:] if oriented else None,
+        atoms.get_scaled_positions(wrap=False),
+        atoms.cell.cellpar().tolist(),
+    )
 
 
 def pymatgen_cif(text):
     from pymatgen.io.cif import CifParser
+
     # frac_tolerance: pymatgen would move 0.33333 to 1/3 also where all atoms are listed
     return CifParser(io.StringIO(text), frac_tolerance=0).parse_structures(primitive=False)[0]
 
@@ -52,6 +67,7 @@ def mp20():
 
 def lemat():
     from ase.io import read
+
     for name in ["baseline_mp", "baseline_oqmd", "baseline_alexandria", "baseline_aflow", "lematbulk_samples_5x1000"]:
         with zipfile.ZipFile(root / f"lemat-genbench/{name}.zip") as archive:
             for i, member in enumerate(m for m in archive.namelist() if m.endswith(".cif")):
@@ -63,6 +79,7 @@ def lemat():
 
 def xyz():
     from ase.io.extxyz import read_xyz
+
     for path in sorted((root / "mattersim-benchmarks").glob("*.xyz.gz")):
         with gzip.open(path, "rt") as file:
             text = io.StringIO(file.read())  # ASE seeks back and forth
@@ -77,6 +94,7 @@ def entries():
             for i, entry in enumerate(json.load(file)):
                 if i % stride == 0:
                     from pymatgen.core import Structure
+
                     from_pymatgen(f"{name}.json.gz:{i}", Structure.from_dict(entry["structure"]), True)
 
 
@@ -84,26 +102,32 @@ def minerals():
     with zipfile.ZipFile(root / "jarvis/mineral_name_prototype.json.zip") as archive:
         data = json.loads(archive.read("mineral_name_prototype.json"))
     from pymatgen.core import Structure
+
     for i, entry in enumerate(e for group in data.values() for e in group):
         if i % stride == 0:
             atoms = entry[3]
-            structure = Structure(atoms["lattice_mat"], atoms["elements"], atoms["coords"], coords_are_cartesian=atoms["cartesian"])
+            structure = Structure(
+                atoms["lattice_mat"], atoms["elements"], atoms["coords"], coords_are_cartesian=atoms["cartesian"]
+            )
             from_pymatgen(f"mineral_name_prototype.json.zip/mineral_name_prototype.json:{i}", structure, True)
 
 
 def xsf():
     from ase.io import read
+
     with zipfile.ZipFile(root / "acwf/acwf_PBE_v1_xsf.zip") as archive:
         for i, member in enumerate(archive.namelist()):
             if i % stride == 0:
-                from_ase(f"acwf_PBE_v1_xsf.zip/{member}", read(io.StringIO(archive.read(member).decode()), format="xsf"))
+                from_ase(
+                    f"acwf_PBE_v1_xsf.zip/{member}", read(io.StringIO(archive.read(member).decode()), format="xsf")
+                )
 
 
 def dielectric():
     """CIF text out of the Python literals of the meta column: input for koine, with pymatgen's reading."""
     with gzip.open(root / "matminer-legacy/dielectric_constant.csv.gz", "rt") as file:
         file.readline()
-        for i, row in enumerate(csv.DictReader(file)):
+        for row in csv.DictReader(file):
             meta = ast.literal_eval(row["meta"])
             print(json.dumps({"material_id": meta["material_id"], "cif": meta["structure"]}))
 
@@ -113,6 +137,7 @@ def samples():
     from ase.io import read
     from pymatgen.core import Structure
     from pymatgen.io.vasp import Poscar
+
     for path in sorted((root / "format-samples").glob("*/*")):
         if path.name.endswith(".poscar"):
             try:
@@ -131,7 +156,8 @@ def samples():
         elif path.name.endswith(".extxyz"):
             from_ase(path.name, read(path))
         elif path.parent.name == "matterviz" and path.name.endswith((".json", ".json.gz")):
-            data = json.loads((gzip.open(path).read() if path.suffix == ".gz" else path.read_bytes()).decode())
+            text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+            data = json.loads(text)
             if isinstance(data, dict) and "lattice" in data:
                 structure = Structure.from_dict(data)
                 if structure.is_ordered:
@@ -140,8 +166,16 @@ def samples():
                 from_pymatgen(path.name, Structure.from_dict(data[0]["structure"]), True)
             else:
                 attributes = data["data"]["attributes"]
-                from_pymatgen(path.name, Structure(attributes["lattice_vectors"], attributes["species_at_sites"],
-                                                   attributes["cartesian_site_positions"], coords_are_cartesian=True), True)
+                from_pymatgen(
+                    path.name,
+                    Structure(
+                        attributes["lattice_vectors"],
+                        attributes["species_at_sites"],
+                        attributes["cartesian_site_positions"],
+                        coords_are_cartesian=True,
+                    ),
+                    True,
+                )
     with gzip.open(root / "format-samples/mp_api_materials_Li_Fe_V.json.gz", "rt") as file:
         for i, document in enumerate(json.load(file)):
             from_pymatgen(f"mp_api_materials_Li_Fe_V.json.gz:{i}", Structure.from_dict(document["structure"]), True)

@@ -19,8 +19,7 @@ def wrapped(fractional):
 
 def extended_xyz(path, stride):
     """Reads lattice, species and positions only: ase.io takes 20 s for all columns of these files."""
-    opened = gzip.open(path, "rt") if path.endswith(".gz") else open(path)
-    with opened as lines:
+    with gzip.open(path, "rt") if path.endswith(".gz") else open(path) as lines:
         for k, first in enumerate(lines):
             comment = next(lines)
             atoms = [next(lines) for _ in range(int(first))]
@@ -50,5 +49,12 @@ def real_structures(shared, stride):
     """The 60 of dev.extxyz, and every stride-th of JARVIS minerals and of six sets of relaxed, hot and compressed frames."""
     yield from extended_xyz(f"{shared}/models/dev.extxyz", 1)
     yield from minerals(f"{shared}/data/jarvis/mineral_name_prototype.json.zip", stride)
-    for name in ("alexandria-random-1k", "mpf-TP", "mpf-alkali-TP", "mptrj-highest-stress-1k", "mptrj-random-1k", "random-TP"):
+    for name in (
+        "alexandria-random-1k",
+        "mpf-TP",
+        "mpf-alkali-TP",
+        "mptrj-highest-stress-1k",
+        "mptrj-random-1k",
+        "random-TP",
+    ):
         yield from extended_xyz(f"{shared}/data/mattersim-benchmarks/{name}.xyz.gz", stride)

@@ -11,7 +11,6 @@ import zipfile
 import numpy as np
 import spglib
 from ase.data import atomic_numbers
-
 from real import wrapped
 
 warnings.filterwarnings("ignore")

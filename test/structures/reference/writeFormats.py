@@ -10,7 +10,6 @@ from ase import Atoms
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.cif import CifWriter
 from pymatgen.io.vasp import Poscar
-
 from real import real_structures
 
 warnings.filterwarnings("ignore")

@@ -1,5 +1,4 @@
-"""
-CHGNet (package ``chgnet``): message passing on atoms, bonds and angles; the graph is ``graphs/chgnet.py``.
+"""CHGNet (package ``chgnet``): message passing on atoms, bonds and angles; the graph is ``graphs/chgnet.py``.
 
 Structures with an atom without neighbours are refused, as by the package. Settings: ``random_weights=true`` (said on the card).
 Layers: the features after an ``AtomConv`` block, ``0`` to the last but one, or ``last`` for that one, which is the package's own
@@ -71,7 +70,9 @@ def _weights(request: Request) -> Path:
     files = sorted(folder.glob("*.pth.tar"))
     if len(files) != 1:
         names = ", ".join(sorted(path.name for path in folder.parent.iterdir() if path.is_dir()))
-        raise ExportError("weights_unavailable", f"chgnet {version('chgnet')} has no model '{request.official}'", f"it has {names}")
+        raise ExportError(
+            "weights_unavailable", f"chgnet {version('chgnet')} has no model '{request.official}'", f"it has {names}"
+        )
     return files[0]
 
 
@@ -102,12 +103,19 @@ def _refuse_unknown(model: official_model.CHGNet) -> None:
             ("gMLP_norm", options.get("gMLP_norm", "layer") in ("layer", None)),
             ("readout_norm", options.get("readout_norm", "layer") in ("layer", None)),
             ("mlp_first", model.mlp_first),
-            ("composition_model", reference is None or (isinstance(reference, AtomRef) and reference.is_intensive == model.is_intensive)),
+            (
+                "composition_model",
+                reference is None or (isinstance(reference, AtomRef) and reference.is_intensive == model.is_intensive),
+            ),
         )
         if not fine
     ]
     if wrong:
-        raise ExportError("export_failed", f"koine's graph of CHGNet lacks {', '.join(wrong)}", "train with the options of the published models")
+        raise ExportError(
+            "export_failed",
+            f"koine's graph of CHGNet lacks {', '.join(wrong)}",
+            "train with the options of the published models",
+        )
 
 
 def _layer(name: str | None, blocks: int) -> int:
@@ -115,7 +123,11 @@ def _layer(name: str | None, blocks: int) -> int:
         return blocks - 1
     if name.isdecimal() and int(name) < blocks:
         return int(name)
-    raise ExportError("unsupported_layer", f"--layer {name}: this model has the AtomConv blocks 0 to {blocks - 1}", f"give one of them, or last (= {blocks - 1})")
+    raise ExportError(
+        "unsupported_layer",
+        f"--layer {name}: this model has the AtomConv blocks 0 to {blocks - 1}",
+        f"give one of them, or last (= {blocks - 1})",
+    )
 
 
 def _native(path: Path, layer: int) -> Callable[[Sequence[Structure], Precision], list[Native]]:
@@ -128,7 +140,9 @@ def _native(path: Path, layer: int) -> Callable[[Sequence[Structure], Precision]
         if model.composition_model is not None:
             model.composition_model.float()  # the package counts elements in float32
         seen: list[Tensor] = []
-        model.atom_conv_layers[layer].register_forward_hook(lambda module, arguments, features: seen.append(features.clone()))
+        model.atom_conv_layers[layer].register_forward_hook(
+            lambda module, arguments, features: seen.append(features.clone())
+        )
         results = []
         with _crystal_graphs_in(getattr(torch, precision)), torch.no_grad():
             for s in structures:

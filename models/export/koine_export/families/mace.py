@@ -1,5 +1,4 @@
-"""
-MACE and ScaleShiftMACE checkpoints of mace-torch: MACE-MP-0, MPA-0, OMAT-0, MatPES, and fine-tuned ones.
+"""MACE and ScaleShiftMACE checkpoints of mace-torch: MACE-MP-0, MPA-0, OMAT-0, MatPES, and fine-tuned ones.
 
 Layers: ``first`` (default; scalars of the first interaction layer, as ``get_descriptors(num_layers=1, invariants_only=True)``
 gives them) and ``all`` (those of every layer, side by side). Settings: ``energy=yes|no`` (with ``all`` yes unless told
@@ -60,7 +59,9 @@ def load(request: Request) -> Exported:
         parameters=sum(p.numel() for p in model.parameters()),
         cutoff_angstrom=float(model.r_max),
         elements=model.atomic_numbers.tolist(),
-        layer="scalars of the first interaction layer" if layer == "first" else f"scalars of all {len(channels)} interaction layers",
+        layer="scalars of the first interaction layer"
+        if layer == "first"
+        else f"scalars of all {len(channels)} interaction layers",
         dim=sum(channels) if layer == "all" else channels[0],
         invariant=True,
         weights_file=path,
@@ -68,9 +69,19 @@ def load(request: Request) -> Exported:
     )
 
     def native(structures: Sequence[Structure], precision: Precision) -> list[Native]:
-        return _native(double if precision == "float64" else deepcopy(double).float(), structures, precision, layer, energy, heads, head)
+        return _native(
+            double if precision == "float64" else deepcopy(double).float(),
+            structures,
+            precision,
+            layer,
+            energy,
+            heads,
+            head,
+        )
 
-    return Exported(encoder, facts, native, outputs=("node_embedding", "node_energy") if energy else ("node_embedding",))
+    return Exported(
+        encoder, facts, native, outputs=("node_embedding", "node_energy") if energy else ("node_embedding",)
+    )
 
 
 def _file(request: Request) -> Path:
@@ -82,7 +93,11 @@ def _file(request: Request) -> Path:
 
     name = request.official
     if name not in mace_mp_urls:
-        raise ExportError("weights_unavailable", f"mace-torch knows no foundation model '{name}'", f"it knows {', '.join(mace_mp_urls)}")
+        raise ExportError(
+            "weights_unavailable",
+            f"mace-torch knows no foundation model '{name}'",
+            f"it knows {', '.join(mace_mp_urls)}",
+        )
     request.progress(f"downloading {mace_mp_urls[name]}")
     try:
         return Path(download_mace_mp_checkpoint(name))
@@ -106,7 +121,11 @@ def _read(path: Path) -> torch.nn.Module:
             "give a whole model as mace_run_train writes it (*.model), not a training checkpoint (*.pt) or a LAMMPS file",
         ) from error
     if type(model).__name__ not in ("MACE", "ScaleShiftMACE"):
-        raise ExportError("bad_checkpoint", f"{path} holds a {type(model).__name__}, not a MACE or ScaleShiftMACE", "give an energy model as mace_run_train writes it (*.model)")
+        raise ExportError(
+            "bad_checkpoint",
+            f"{path} holds a {type(model).__name__}, not a MACE or ScaleShiftMACE",
+            "give an energy model as mace_run_train writes it (*.model)",
+        )
     return model.eval().requires_grad_(False)
 
 
@@ -118,14 +137,22 @@ def _refuse_unknown_parts(model: torch.nn.Module, path: Path) -> None:
         unknown.append("inputs besides the crystal (joint_embedding)")
     if type(radial.bessel_fn).__name__ not in ("BesselBasis", "GaussianBasis"):
         unknown.append(type(radial.bessel_fn).__name__)
-    if type(getattr(radial, "distance_transform", None)).__name__ not in ("NoneType", "AgnesiTransform", "SoftTransform"):
+    if type(getattr(radial, "distance_transform", None)).__name__ not in (
+        "NoneType",
+        "AgnesiTransform",
+        "SoftTransform",
+    ):
         unknown.append(type(radial.distance_transform).__name__)
     if getattr(model.products[0], "cueq_config", None) is not None:
         unknown.append("cuequivariance layers; convert it with mace.cli.convert_cueq_e3nn")
     if any(ir.p != (-1) ** ir.l for product in model.products for _, ir in product.linear.irreps_out):
         unknown.append(f"hidden irreps {model.products[0].linear.irreps_out} beyond 0e, 1o, 2e, ...")
     if unknown:
-        raise ExportError("bad_checkpoint", f"{path}: the exporter does not know {', '.join(unknown)}", f"it knows models of {', '.join(INTERACTIONS)}")
+        raise ExportError(
+            "bad_checkpoint",
+            f"{path}: the exporter does not know {', '.join(unknown)}",
+            f"it knows models of {', '.join(INTERACTIONS)}",
+        )
 
 
 def _scalars(irreps) -> int:
@@ -133,7 +160,13 @@ def _scalars(irreps) -> int:
 
 
 def _native(
-    model: torch.nn.Module, structures: Sequence[Structure], precision: Precision, layer: str, energy: bool, heads: Sequence[str], head: str
+    model: torch.nn.Module,
+    structures: Sequence[Structure],
+    precision: Precision,
+    layer: str,
+    energy: bool,
+    heads: Sequence[str],
+    head: str,
 ) -> list[Native]:
     """The official forward over the official neighbour lists, in batches."""
     from mace import data
@@ -145,7 +178,9 @@ def _native(
         graphs = []
         for s in structures:
             configuration = data.config_from_atoms(s.atoms, head_name=head)
-            graphs.append(data.AtomicData.from_config(configuration, z_table=table, cutoff=float(model.r_max), heads=list(heads)))
+            graphs.append(
+                data.AtomicData.from_config(configuration, z_table=table, cutoff=float(model.r_max), heads=list(heads))
+            )
         results = []
         for batch in torch_geometric.dataloader.DataLoader(graphs, batch_size=BATCH, shuffle=False):
             with torch.no_grad():

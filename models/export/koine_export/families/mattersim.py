@@ -1,5 +1,4 @@
-"""
-MatterSim-v1 (package ``mattersim``): M3GNet with three-body interactions; the graph is ``graphs/mattersim.py``.
+"""MatterSim-v1 (package ``mattersim``): M3GNet with three-body interactions; the graph is ``graphs/mattersim.py``.
 
 The official code is float32 throughout (positions and cells are cast when a graph is made): there is no float64 run of it.
 Settings: ``random_weights=true`` (said on the card). Layers: ``0`` to the last block, or ``last``: the atom features after it;
@@ -47,7 +46,8 @@ def load(request: Request) -> Exported:
         cutoff_angstrom=float(options["cutoff"]),
         angle_cutoff_angstrom=float(options["threebody_cutoff"]),
         elements=range(1, options["max_z"] + 1),
-        layer=f"atom features after block {layer} of 0 to {last}" + (" (last), before the readout" if layer == last else ""),
+        layer=f"atom features after block {layer} of 0 to {last}"
+        + (" (last), before the readout" if layer == last else ""),
         dim=options["units"],
         invariant=True,
         weights_file=path,
@@ -68,7 +68,11 @@ def _weights(request: Request) -> Path:
         return request.checkpoint
     name = str(request.official).lower().removesuffix(".pth")
     if name not in OFFICIAL:
-        raise ExportError("weights_unavailable", f"mattersim knows no model '{request.official}'", f"it knows {' and '.join(OFFICIAL)}")
+        raise ExportError(
+            "weights_unavailable",
+            f"mattersim knows no model '{request.official}'",
+            f"it knows {' and '.join(OFFICIAL)}",
+        )
     file = f"mattersim-v1.0.0-{name[-2:].upper()}.pth"
     path = Path("~/.local/mattersim/pretrained_models").expanduser() / file
     if not path.exists():
@@ -101,7 +105,11 @@ def _official(path: Path) -> M3Gnet:
 
 
 def _not_a_checkpoint(path: Path, reason: str) -> ExportError:
-    return ExportError("bad_checkpoint", f"{path.name} is not a MatterSim checkpoint: {reason}", "give a file that mattersim's Potential.save wrote")
+    return ExportError(
+        "bad_checkpoint",
+        f"{path.name} is not a MatterSim checkpoint: {reason}",
+        "give a file that mattersim's Potential.save wrote",
+    )
 
 
 def _layer(name: str | None, last: int) -> int:
@@ -109,7 +117,11 @@ def _layer(name: str | None, last: int) -> int:
         return last
     if name.isdecimal() and int(name) <= last:
         return int(name)
-    raise ExportError("unsupported_layer", f"--layer {name}: this model has the blocks 0 to {last}", f"give one of them, or last (= {last})")
+    raise ExportError(
+        "unsupported_layer",
+        f"--layer {name}: this model has the blocks 0 to {last}",
+        f"give one of them, or last (= {last})",
+    )
 
 
 def _native(path: Path, layer: int) -> Callable[[Sequence[Structure], Precision], list[Native]]:
@@ -123,12 +135,18 @@ def _native(path: Path, layer: int) -> Callable[[Sequence[Structure], Precision]
             raise ValueError("koine_export/mattersim: the official code has no float64 run")
         model = _official(path)
         seen: list[Tensor] = []
-        model.graph_conv[layer].register_forward_hook(lambda module, arguments, features: seen.append(features[0].clone()))
+        model.graph_conv[layer].register_forward_hook(
+            lambda module, arguments, features: seen.append(features[0].clone())
+        )
         options = model.model_args
         results = []
         for s in structures:
             (graph,) = build_dataloader(
-                [s.atoms], cutoff=options["cutoff"], threebody_cutoff=options["threebody_cutoff"], batch_size=1, only_inference=True
+                [s.atoms],
+                cutoff=options["cutoff"],
+                threebody_cutoff=options["threebody_cutoff"],
+                batch_size=1,
+                only_inference=True,
             )
             with torch.no_grad():
                 energy = float(model(batch_to_dict(graph, device="cpu")))

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,9 @@ def paths_of(inputs: Mapping[int, int], l_max: int, outputs: Sequence[int]) -> l
     ]
     found.sort(key=lambda path: path[0])
     columns = np.cumsum([0] + [inputs[l1] for _, l1, _ in found])
-    return [Coupling(l1, l2, l3, inputs[l1], int(column)) for (l3, l1, l2), column in zip(found, columns)]
+    return [
+        Coupling(l1, l2, l3, inputs[l1], int(column)) for (l3, l1, l2), column in zip(found, columns[:-1], strict=True)
+    ]
 
 
 class Convolution(nn.Module):
@@ -89,7 +92,11 @@ class Convolution(nn.Module):
         summed = {l3: sum(path.mul for path in self.paths if path.l3 == l3) for l3 in outputs}
         *hidden, last = [np.asarray(linear.weights) for linear in layer.radial_mlp.layers]
         if last.shape[1] != sum(path.mul for path in self.paths):
-            raise ExportError("bad_checkpoint", f"radial network of {last.shape[1]} outputs, not {sum(summed.values())}", "give a checkpoint of nequix 0.4")
+            raise ExportError(
+                "bad_checkpoint",
+                f"radial network of {last.shape[1]} outputs, not {sum(summed.values())}",
+                "give a checkpoint of nequix 0.4",
+            )
 
         def constant(name: str, value: np.ndarray) -> None:
             self.register_buffer(name, torch.tensor(np.asarray(value), dtype=torch.float32))
@@ -103,12 +110,25 @@ class Convolution(nn.Module):
                 paths = [path for path in self.paths if (path.l1, path.l2) == (l1, l2)]
                 if paths:
                     self.couples.append((l1, l2, paths))
-                    constant(f"radial_{l1}_{l2}", np.concatenate([last[:, path.column : path.column + path.mul] for path in paths], axis=1))
+                    constant(
+                        f"radial_{l1}_{l2}",
+                        np.concatenate([last[:, path.column : path.column + path.mul] for path in paths], axis=1),
+                    )
                     # rows (path, m3), columns (m2, path, m1): the sums of all paths of this couple are coupled in one product
-                    couplings = [coupling_of(l1, l2, path.l3).transpose(2, 1, 0) / math.sqrt(layer.avg_n_neighbors) for path in paths]
-                    blocks = [np.where(np.arange(len(paths))[:, None] == k, each[:, :, None, :], 0.0) for k, each in enumerate(couplings)]
+                    couplings = [
+                        coupling_of(l1, l2, path.l3).transpose(2, 1, 0) / math.sqrt(layer.avg_n_neighbors)
+                        for path in paths
+                    ]
+                    blocks = [
+                        np.where(np.arange(len(paths))[:, None] == k, each[:, :, None, :], 0.0)
+                        for k, each in enumerate(couplings)
+                    ]
                     constant(f"coupling_{l1}_{l2}", np.concatenate([block.reshape(len(block), -1) for block in blocks]))
-        for name, linear, channels in (("mix", layer.linear_1, inputs), ("combine", layer.linear_2, summed), ("skip", layer.skip, inputs)):
+        for name, linear, channels in (
+            ("mix", layer.linear_1, inputs),
+            ("combine", layer.linear_2, summed),
+            ("skip", layer.skip, inputs),
+        ):
             for degree, matrix in matrices_of(linear, channels).items():
                 constant(f"{name}_{degree}", matrix)
         self.has_norm = layer.layer_norm is not None
@@ -120,7 +140,9 @@ class Convolution(nn.Module):
 
     def forward(self, features: dict[int, Tensor], chunks: Chunks, basis: Tensor) -> dict[int, Tensor]:
         """``basis`` is [n_radii, k]."""
-        sums = self._sums({degree: values @ getattr(self, f"mix_{degree}") for degree, values in features.items()}, chunks, basis)
+        sums = self._sums(
+            {degree: values @ getattr(self, f"mix_{degree}") for degree, values in features.items()}, chunks, basis
+        )
         combined = {}
         for degree in self.widened:
             combined[degree] = sums[degree] @ getattr(self, f"combine_{degree}")
@@ -134,7 +156,10 @@ class Convolution(nn.Module):
         for k in range(self.hidden):
             hidden = silu(hidden @ getattr(self, f"hidden_{k}"))
         atoms = mixed[0].shape[0]
-        sent = {degree: values.index_select(0, chunks.neighbour).reshape(-1, CHUNK, *_inner(degree), values.shape[2]) for degree, values in mixed.items()}
+        sent = {
+            degree: values.index_select(0, chunks.neighbour).reshape(-1, CHUNK, *_inner(degree), values.shape[2])
+            for degree, values in mixed.items()
+        }
         found: dict[Coupling, Tensor] = {}
         for l1, l2, paths in self.couples:
             mul = paths[0].mul
@@ -146,17 +171,25 @@ class Convolution(nn.Module):
             total = partial.new_zeros(atoms, *partial.shape[1:]).index_add(0, chunks.centre, partial)
             coupled = getattr(self, f"coupling_{l1}_{l2}") @ total.reshape(atoms, -1, mul)
             found.update(zip(paths, coupled.split([2 * path.l3 + 1 for path in paths], dim=1), strict=True))
-        return {degree: torch.cat([found[path] for path in self.paths if path.l3 == degree], dim=2) for degree in self.widened}
+        return {
+            degree: torch.cat([found[path] for path in self.paths if path.l3 == degree], dim=2)
+            for degree in self.widened
+        }
 
     def _normalised(self, features: dict[int, Tensor]) -> dict[int, Tensor]:
-        square = sum((values * values).sum((1, 2)) / ((2 * degree + 1) ** 2 * len(features)) for degree, values in features.items())
+        square = sum(
+            (values * values).sum((1, 2)) / ((2 * degree + 1) ** 2 * len(features))
+            for degree, values in features.items()
+        )
         scale = torch.rsqrt(square + self.epsilon)[:, None, None]
         return {degree: values * scale * getattr(self, f"norm_{degree}") for degree, values in features.items()}
 
     def _gated(self, features: dict[int, Tensor]) -> dict[int, Tensor]:
         """Scalars through silu; the last ones are gates of all other channels, in order."""
         scalars = silu(features[0]) * self.activation
-        kept, *gates = scalars.split([self.outputs[0]] + [self.outputs[degree] for degree in self.outputs if degree > 0], dim=2)
+        kept, *gates = scalars.split(
+            [self.outputs[0]] + [self.outputs[degree] for degree in self.outputs if degree > 0], dim=2
+        )
         others = [degree for degree in self.outputs if degree > 0]
         return {0: kept} | {degree: features[degree] * gate for degree, gate in zip(others, gates, strict=True)}
 
@@ -230,11 +263,20 @@ class NequixEncoder(nn.Module):
         place = first.index_select(0, centre) + torch.arange(edges)
         count = chunks_end[-1].item()
         torch._check(count >= 0)
-        edge = torch.full((count * CHUNK,), edges).index_add(0, place, order - edges)  # the number ``edges`` is the empty edge
+        edge = torch.full((count * CHUNK,), edges).index_add(
+            0, place, order - edges
+        )  # the number ``edges`` is the empty edge
         ends = pad(edge_index, (0, 1)).index_select(1, edge)
         harmonics = self.harmonics(directions)
-        harmonics = pad(harmonics, (0, 0, 0, 1)).index_select(0, edge).reshape(-1, CHUNK, harmonics.shape[1]).transpose(1, 2)
-        return Chunks(ends[0].reshape(-1, CHUNK)[:, 0], ends[1], edge_radius.index_select(0, edge).reshape(-1, CHUNK), harmonics.split([2 * l + 1 for l in range(self.l_max + 1)], dim=1))
+        harmonics = (
+            pad(harmonics, (0, 0, 0, 1)).index_select(0, edge).reshape(-1, CHUNK, harmonics.shape[1]).transpose(1, 2)
+        )
+        return Chunks(
+            ends[0].reshape(-1, CHUNK)[:, 0],
+            ends[1],
+            edge_radius.index_select(0, edge).reshape(-1, CHUNK),
+            harmonics.split([2 * l + 1 for l in range(self.l_max + 1)], dim=1),
+        )
 
 
 def _inner(degree: int) -> tuple[int, ...]:
@@ -246,7 +288,11 @@ def channels_of(irreps: e3nn.Irreps) -> dict[int, int]:
     """Channels of each degree. Raises ``ExportError`` unless every degree has the parity of its spherical harmonic."""
     channels = {ir.l: mul for mul, ir in irreps}
     if [(mul, e3nn.Irrep(l, (-1) ** l)) for l, mul in sorted(channels.items())] != [(mul, ir) for mul, ir in irreps]:
-        raise ExportError("bad_checkpoint", f"hidden features {irreps}: only 0e, 1o, 2e, 3o, ... are supported, each once", "export another checkpoint")
+        raise ExportError(
+            "bad_checkpoint",
+            f"hidden features {irreps}: only 0e, 1o, 2e, 3o, ... are supported, each once",
+            "export another checkpoint",
+        )
     return channels
 
 
@@ -271,13 +317,19 @@ def coupling_of(l1: int, l2: int, l3: int) -> np.ndarray:
     first = e3nn.IrrepsArray(e3nn.Irreps([(1, one)]), jnp.eye(one.dim)[:, None])
     second = e3nn.IrrepsArray(e3nn.Irreps([(1, two)]), jnp.eye(two.dim)[None])
     with float64():
-        return np.asarray(e3nn.tensor_product(first.astype(jnp.float64), second.astype(jnp.float64), filter_ir_out=[three]).array)
+        return np.asarray(
+            e3nn.tensor_product(first.astype(jnp.float64), second.astype(jnp.float64), filter_ir_out=[three]).array
+        )
 
 
 def harmonics_of(points: Tensor, l_max: int) -> np.ndarray:
     """[n, (l_max + 1)²] e3nn's spherical harmonics of float64 vectors, component-normalised, homogeneous of degree l."""
     with float64():
-        return np.asarray(e3nn.spherical_harmonics(e3nn.s2_irreps(l_max), jnp.asarray(points.numpy()), normalize=False, normalization="component").array)
+        return np.asarray(
+            e3nn.spherical_harmonics(
+                e3nn.s2_irreps(l_max), jnp.asarray(points.numpy()), normalize=False, normalization="component"
+            ).array
+        )
 
 
 @contextmanager
@@ -298,7 +350,9 @@ class Tap(eqx.Module):
         return self.readout(features)
 
 
-def official(model: Nequix, config: Mapping[str, Any], structures: Sequence[Structure], precision: Precision) -> list[Native]:
+def official(
+    model: Nequix, config: Mapping[str, Any], structures: Sequence[Structure], precision: Precision
+) -> list[Native]:
     """``Nequix.node_energies`` on the official neighbour list, several structures in one padded call."""
     indices = atomic_numbers_to_indices(config["atomic_numbers"])
     graphs = [preprocess_graph(s.atoms, indices, model.cutoff, False) for s in structures]
@@ -311,7 +365,9 @@ def official(model: Nequix, config: Mapping[str, Any], structures: Sequence[Stru
             groups.append([])
             edges = len(graph["senders"])
         groups[-1].append(k)
-    atoms = 1 + max(sum(len(structures[k].numbers) for k in group) for group in groups)  # the last one takes the padding
+    atoms = 1 + max(
+        sum(len(structures[k].numbers) for k in group) for group in groups
+    )  # the last one takes the padding
     results: list[Native] = []
     with jax.enable_x64(precision == "float64"):
         typed = jax.tree.map(lambda leaf: jnp.asarray(leaf, precision) if eqx.is_inexact_array(leaf) else leaf, model)
@@ -319,7 +375,9 @@ def official(model: Nequix, config: Mapping[str, Any], structures: Sequence[Stru
         @jax.jit
         def run(vectors, species, senders, receivers):
             seen: list[jax.Array] = []
-            energies = eqx.tree_at(lambda m: m.readout, typed, Tap(typed.readout, seen)).node_energies(vectors, species, senders, receivers)
+            energies = eqx.tree_at(lambda m: m.readout, typed, Tap(typed.readout, seen)).node_energies(
+                vectors, species, senders, receivers
+            )
             return seen[0], energies[:, 0]
 
         for group in groups:
@@ -330,12 +388,16 @@ def official(model: Nequix, config: Mapping[str, Any], structures: Sequence[Stru
             for k, first in zip(group, offsets, strict=False):
                 graph, to = graphs[k], at + len(graphs[k]["senders"])
                 positions = structures[k].positions.astype(precision)
-                vectors[at:to] = positions[graph["senders"]] - positions[graph["receivers"]] + graph["shifts"].astype(precision) @ structures[k].cell.astype(precision)
+                vectors[at:to] = (
+                    positions[graph["senders"]]
+                    - positions[graph["receivers"]]
+                    + graph["shifts"].astype(precision) @ structures[k].cell.astype(precision)
+                )
                 senders[at:to], receivers[at:to] = graph["senders"] + first, graph["receivers"] + first
                 species[first : first + len(graph["species"])] = graph["species"]
                 at = to
             features, energies = (np.asarray(values) for values in run(vectors, species, senders, receivers))
-            for first, end in zip(offsets[:-1], offsets[1:], strict=True):
+            for first, end in pairwise(offsets):
                 results.append(Native(features[first:end], float(energies[first:end].sum(dtype=np.float64))))
     return results
 
@@ -345,7 +407,11 @@ def read(request: Request) -> tuple[Nequix, dict[str, Any], Path]:
     if request.official is not None:
         file = Path("~/.cache/nequix/models").expanduser() / f"{request.official}.nqx"
         if request.official not in NequixCalculator.URLS:
-            raise ExportError("weights_unavailable", f"nequix has no model '{request.official}'", f"its models are {', '.join(NequixCalculator.URLS)}")
+            raise ExportError(
+                "weights_unavailable",
+                f"nequix has no model '{request.official}'",
+                f"its models are {', '.join(NequixCalculator.URLS)}",
+            )
         try:
             return *from_pretrained(request.official, use_kernel=False), file
         except OSError as error:
@@ -380,10 +446,16 @@ def _from_torch(file: Path) -> tuple[Nequix, dict[str, Any]]:
 def load(request: Request) -> Exported:
     """Loads a Nequix. Official names: ``nequix-mp-1``, ``nequix-omat-1``, ``nequix-oam-1`` and their phonon fine-tunes."""
     if request.layer not in (None, "last"):
-        raise ExportError("unsupported_layer", f"nequix has no embedding layer '{request.layer}'", "leave --layer out: it is last")
+        raise ExportError(
+            "unsupported_layer", f"nequix has no embedding layer '{request.layer}'", "leave --layer out: it is last"
+        )
     model, config, file = read(request)
     if any(layer.index_weights for layer in model.layers):
-        raise ExportError("bad_checkpoint", f"{file.name} has a skip connection for each element (index_weights)", "give a checkpoint without it")
+        raise ExportError(
+            "bad_checkpoint",
+            f"{file.name} has a skip connection for each element (index_weights)",
+            "give a checkpoint without it",
+        )
     dim = channels_of(model.readout.irreps_in)[0]
     facts = Facts(
         family="Nequix",

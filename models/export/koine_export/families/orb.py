@@ -1,5 +1,4 @@
-"""
-Orb-v3 checkpoints of orb-models, conservative and direct: official ones and local or fine-tuned state dicts.
+"""Orb-v3 checkpoints of orb-models, conservative and direct: official ones and local or fine-tuned state dicts.
 
 Layers: ``last`` (default; node features after the last block), or the number of a block from 1 on; 0 is the encoder. A state
 dict does not say which neighbour limit and activation it was trained with: ``--set max_neighbours=20`` (default 120) and
@@ -33,7 +32,11 @@ def load(request: Request) -> Exported:
     model, path = _official(request) if request.official is not None else _local(request)
     network = model.model
     if network.conditioner is not None:
-        raise ExportError("bad_checkpoint", f"{path.name} takes charge and spin, which a crystal of koine does not have", "use a model without conditioning, e.g. orb-v3-conservative-inf-omat")
+        raise ExportError(
+            "bad_checkpoint",
+            f"{path.name} takes charge and spin, which a crystal of koine does not have",
+            "use a model without conditioning, e.g. orb-v3-conservative-inf-omat",
+        )
     n_blocks = len(network.gnn_stacks)
     block = _block(request.layer, n_blocks)
     double = in_float64(network)
@@ -50,7 +53,9 @@ def load(request: Request) -> Exported:
         cutoff_angstrom=model.system_config.radius,
         max_neighbours=model.system_config.max_num_neighbors,
         elements=range(1, network.atom_emb.embeddings.num_embeddings),
-        layer=f"node features after message-passing block {block} of {n_blocks}" if block else "node features of the encoder (a function of the element)",
+        layer=f"node features after message-passing block {block} of {n_blocks}"
+        if block
+        else "node features of the encoder (a function of the element)",
         dim=network.atom_emb.emb_size,
         invariant=block == 0,
         weights_file=path,
@@ -58,14 +63,19 @@ def load(request: Request) -> Exported:
     )
 
     def native(structures: Sequence[Structure], precision: Precision) -> list[Native]:
-        return native_features(double if precision == "float64" else deepcopy(double).float(), model.system_config, structures, precision, block)
+        return native_features(
+            double if precision == "float64" else deepcopy(double).float(),
+            model.system_config,
+            structures,
+            precision,
+            block,
+        )
 
     return Exported(OrbEncoder(double, block).float().eval(), facts, native)
 
 
 def in_float64(network: torch.nn.Module) -> torch.nn.Module:
-    """
-    A copy in float64 that is the same function. The ``eps`` of an RMS norm, where unset, is the smallest step of the type in
+    """A copy in float64 that is the same function. The ``eps`` of an RMS norm, where unset, is the smallest step of the type in
     use: what was trained is that of float32, and the other one changes full-size embeddings by 2e-4 of the RMS.
     """
     double = deepcopy(network).double()
@@ -82,7 +92,9 @@ def _official(request: Request) -> tuple[torch.nn.Module, Path]:
     name = request.official
     known = [key for key in ORB_PRETRAINED_MODELS if key.startswith("orb-v3-")]
     if name not in known:
-        raise ExportError("weights_unavailable", f"orb-models has no '{name}' of the third generation", f"it has {', '.join(known)}")
+        raise ExportError(
+            "weights_unavailable", f"orb-models has no '{name}' of the third generation", f"it has {', '.join(known)}"
+        )
     loader = ORB_PRETRAINED_MODELS[name]
     url = inspect.signature(loader).parameters["weights_path"].default
     request.progress(f"downloading {url}")
@@ -92,10 +104,13 @@ def _official(request: Request) -> tuple[torch.nn.Module, Path]:
         raise ExportError(
             "weights_unavailable",
             f"orb-models could not download {url} to {get_cache_dir()}: {type(error).__name__}: {error}",
-            "download that file by other means and give it with --checkpoint FILE" + (" --set max_neighbours=20" if "-20-" in name else ""),
+            "download that file by other means and give it with --checkpoint FILE"
+            + (" --set max_neighbours=20" if "-20-" in name else ""),
         ) from error
     request.checked(path)
-    return _float32(lambda: loader(weights_path=str(path), device="cpu", precision="float32-highest", compile=False)), path
+    return _float32(
+        lambda: loader(weights_path=str(path), device="cpu", precision="float32-highest", compile=False)
+    ), path
 
 
 def _local(request: Request) -> tuple[torch.nn.Module, Path]:
@@ -106,29 +121,52 @@ def _local(request: Request) -> tuple[torch.nn.Module, Path]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ExportError("bad_checkpoint", f"{path} is not a state dict: {type(error).__name__}: {error}", "give a file as orb-models publishes it (torch.save of model.state_dict())") from error
+        raise ExportError(
+            "bad_checkpoint",
+            f"{path} is not a state dict: {type(error).__name__}: {error}",
+            "give a file as orb-models publishes it (torch.save of model.state_dict())",
+        ) from error
     limit = request.setting("max_neighbours") or str(MAX_NEIGHBOURS)
     if not limit.isdecimal() or int(limit) < 1:
-        raise ExportError("bad_checkpoint", f"--set max_neighbours={limit} is not a positive whole number", "Orb-v3 has 120 (inf) or 20")
+        raise ExportError(
+            "bad_checkpoint",
+            f"--set max_neighbours={limit} is not a positive whole number",
+            "Orb-v3 has 120 (inf) or 20",
+        )
     sizes = architecture(state, path)
-    build = pretrained.orb_v3_direct_architecture if any(key.startswith("heads.forces.") for key in state) else pretrained.orb_v3_conservative_architecture
+    build = (
+        pretrained.orb_v3_direct_architecture
+        if any(key.startswith("heads.forces.") for key in state)
+        else pretrained.orb_v3_conservative_architecture
+    )
     configuration = SystemConfig(radius=CUTOFF_ANGSTROM, max_num_neighbors=int(limit))
 
     def build_and_load() -> torch.nn.Module:
-        model = build(**sizes, activation=request.setting("activation", ("silu",)) or "silu", device="cpu", system_config=configuration)
+        model = build(
+            **sizes,
+            activation=request.setting("activation", ("silu",)) or "silu",
+            device="cpu",
+            system_config=configuration,
+        )
         return pretrained.load_model(model, str(path), device="cpu", precision="float32-highest", compile=False)
 
     try:
         return _float32(build_and_load), path
     except Exception as error:
         raise ExportError(
-            "bad_checkpoint", f"{path} does not fit the Orb-v3 architecture of orb-models {version('orb-models')}: {error}", "give weights of an Orb-v3 model"
+            "bad_checkpoint",
+            f"{path} does not fit the Orb-v3 architecture of orb-models {version('orb-models')}: {error}",
+            "give weights of an Orb-v3 model",
         ) from error
 
 
 def architecture(state: Mapping[str, torch.Tensor], path: Path) -> dict[str, int | bool]:
     """Sizes of an Orb-v3 network from the shapes in its state dict, as arguments of the official constructors."""
-    state = {key if key.startswith(("model.", "heads.")) else f"model.{key}": value for key, value in state.items()} if isinstance(state, Mapping) else {}
+    state = (
+        {key if key.startswith(("model.", "heads.")) else f"model.{key}": value for key, value in state.items()}
+        if isinstance(state, Mapping)
+        else {}
+    )
 
     def layers(prefix: str) -> int:
         return sum(bool(re.fullmatch(re.escape(prefix) + r"\.NN-\d+\.weight", key)) for key in state)
@@ -140,12 +178,17 @@ def architecture(state: Mapping[str, torch.Tensor], path: Path) -> dict[str, int
             "base_mlp_depth": layers("model._encoder._node_fn.mlp") - 1,
             "head_mlp_hidden_dim": state["heads.energy.mlp.NN-0.weight"].shape[0],
             "head_mlp_depth": layers("heads.energy.mlp") - 1,
-            "num_message_passing_steps": 1 + max(int(match[1]) for key in state if (match := re.match(r"model\.gnn_stacks\.(\d+)\.", key))),
+            "num_message_passing_steps": 1
+            + max(int(match[1]) for key in state if (match := re.match(r"model\.gnn_stacks\.(\d+)\.", key))),
             "has_charge_spin_cond": any(key.startswith("model.conditioner.") for key in state),
             "has_stress": any(key.startswith(("heads.stress.", "grad_stress_normalizer.")) for key in state),
         }
     except (KeyError, ValueError) as error:
-        raise ExportError("bad_checkpoint", f"{path} is not an Orb-v3 state dict: {error} is missing", "give weights of an Orb-v3 model with its energy head") from error
+        raise ExportError(
+            "bad_checkpoint",
+            f"{path} is not an Orb-v3 state dict: {error} is missing",
+            "give weights of an Orb-v3 model with its energy head",
+        ) from error
 
 
 def _block(layer: str | None, n_blocks: int) -> int:
@@ -153,7 +196,9 @@ def _block(layer: str | None, n_blocks: int) -> int:
         return n_blocks
     if layer.isdecimal() and int(layer) <= n_blocks:
         return int(layer)
-    raise ExportError("unsupported_layer", f"this Orb has no layer '{layer}'", f"the layers are last and 0 (encoder) to {n_blocks}")
+    raise ExportError(
+        "unsupported_layer", f"this Orb has no layer '{layer}'", f"the layers are last and 0 (encoder) to {n_blocks}"
+    )
 
 
 def _float32(load) -> torch.nn.Module:
@@ -165,9 +210,10 @@ def _float32(load) -> torch.nn.Module:
         torch.set_default_dtype(before)
 
 
-def native_features(network, configuration, structures: Sequence[Structure], precision: Precision, block: int, own_edges: bool = False) -> list[Native]:
-    """
-    Node features by the official graph network, one structure at a time. ``own_edges``: with the official neighbour search
+def native_features(
+    network, configuration, structures: Sequence[Structure], precision: Precision, block: int, own_edges: bool = False
+) -> list[Native]:
+    """Node features by the official graph network, one structure at a time. ``own_edges``: with the official neighbour search
     instead of koine's edges.
     """
     from orb_models.forcefield.atomic_system import ase_atoms_to_atom_graphs
@@ -179,13 +225,22 @@ def native_features(network, configuration, structures: Sequence[Structure], pre
     try:
         with torch.no_grad():
             for s in structures:
-                graph = ase_atoms_to_atom_graphs(s.atoms, configuration, device=torch.device("cpu"), output_dtype=dtype, graph_construction_dtype=torch.float64)
+                graph = ase_atoms_to_atom_graphs(
+                    s.atoms,
+                    configuration,
+                    device=torch.device("cpu"),
+                    output_dtype=dtype,
+                    graph_construction_dtype=torch.float64,
+                )
                 if not own_edges:
                     graph = graph._replace(
                         senders=torch.from_numpy(s.graph.centres),
                         receivers=torch.from_numpy(s.graph.neighbours),
                         n_edge=torch.tensor([len(s.graph.centres)]),
-                        edge_features={"vectors": torch.from_numpy(s.graph.vectors).to(dtype), "unit_shifts": torch.from_numpy(s.graph.shifts).to(dtype)},
+                        edge_features={
+                            "vectors": torch.from_numpy(s.graph.vectors).to(dtype),
+                            "unit_shifts": torch.from_numpy(s.graph.shifts).to(dtype),
+                        },
                     )
                 network(graph)
     finally:

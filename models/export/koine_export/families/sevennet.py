@@ -1,5 +1,4 @@
-"""
-SevenNet (package ``sevenn``): NequIP-style equivariant message passing; the graph is ``graphs/sevennet.py``.
+"""SevenNet (package ``sevenn``): NequIP-style equivariant message passing; the graph is ``graphs/sevennet.py``.
 
 Settings: ``modality`` (needed by multi-modal checkpoints), ``random_weights=true`` (said on the card). Layers: ``0`` to the
 last interaction block, or ``last``: the scalars after the block's gate; only with the last comes the energy.
@@ -40,7 +39,9 @@ def load(request: Request) -> Exported:
     last = max(int(name.split("_")[0]) for name in model._modules if name.endswith("_equivariant_gate"))
     layer = _layer(request.layer, last)
     encoder = SevenNet(model, layer, modality).float().eval()
-    name = f"SevenNet {request.official or Path(checkpoint.checkpoint_path).stem}" + (f" (modality {modality})" if modality else "")
+    name = f"SevenNet {request.official or Path(checkpoint.checkpoint_path).stem}" + (
+        f" (modality {modality})" if modality else ""
+    )
     facts = Facts(
         family="SevenNet",
         name=name,
@@ -50,8 +51,11 @@ def load(request: Request) -> Exported:
         conservative=True,
         parameters=sum(weights.numel() for weights in model.parameters()),
         cutoff_angstrom=float(model.cutoff),
-        elements=sorted(number for number in model.type_map if number > 0),  # of all the periodic table: ASE's X as well
-        layer=f"scalars after {layer}_equivariant_gate" + (" (last gate), before reduce_input_to_hidden" if layer == last else f" (of 0 to {last})"),
+        elements=sorted(
+            number for number in model.type_map if number > 0
+        ),  # of all the periodic table: ASE's X as well
+        layer=f"scalars after {layer}_equivariant_gate"
+        + (" (last gate), before reduce_input_to_hidden" if layer == last else f" (of 0 to {last})"),
         dim=encoder.dim,
         invariant=True,
         weights_file=Path(checkpoint.checkpoint_path),
@@ -72,7 +76,9 @@ def _checkpoint(request: Request) -> SevenNetCheckpoint:
         path = request.checkpoint or pretrained_name_to_path(request.official)
     except ValueError as error:
         names = ", ".join(get_available_pretrained_models())
-        raise ExportError("weights_unavailable", f"sevenn knows no model '{request.official}'", f"it knows {names}") from error
+        raise ExportError(
+            "weights_unavailable", f"sevenn knows no model '{request.official}'", f"it knows {names}"
+        ) from error
     except Exception as error:
         raise ExportError(
             "weights_unavailable",
@@ -98,9 +104,15 @@ def _modality(model: AtomGraphSequential, request: Request) -> str | None:
     known = list(model.modal_map or {})
     given = request.setting("modality", known or None)
     if known and given is None:
-        raise ExportError("bad_checkpoint", f"this checkpoint has the modalities {', '.join(known)}", f"choose one: --set modality={known[0]}")
+        raise ExportError(
+            "bad_checkpoint",
+            f"this checkpoint has the modalities {', '.join(known)}",
+            f"choose one: --set modality={known[0]}",
+        )
     if given and not known:
-        raise ExportError("bad_checkpoint", f"--set modality={given}: this checkpoint has no modalities", "leave the setting out")
+        raise ExportError(
+            "bad_checkpoint", f"--set modality={given}: this checkpoint has no modalities", "leave the setting out"
+        )
     return given
 
 
@@ -110,10 +122,16 @@ def _layer(name: str | None, last: int) -> int:
     number = name.removesuffix("_equivariant_gate")
     if number.isdecimal() and int(number) <= last:
         return int(number)
-    raise ExportError("unsupported_layer", f"--layer {name}: this model has the interaction blocks 0 to {last}", f"give one of them, or last (= {last})")
+    raise ExportError(
+        "unsupported_layer",
+        f"--layer {name}: this model has the interaction blocks 0 to {last}",
+        f"give one of them, or last (= {last})",
+    )
 
 
-def _native(checkpoint: SevenNetCheckpoint, layer: int, modality: str | None) -> Callable[[Sequence[Structure], Precision], list[Native]]:
+def _native(
+    checkpoint: SevenNetCheckpoint, layer: int, modality: str | None
+) -> Callable[[Sequence[Structure], Precision], list[Native]]:
     """The official model on graphs of the official graph builder, one structure at a time."""
 
     def run(structures: Sequence[Structure], precision: Precision) -> list[Native]:

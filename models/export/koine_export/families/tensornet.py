@@ -61,7 +61,9 @@ class TensorNetEncoder(nn.Module):
 
         def constant(name: str, value: Tensor | np.ndarray) -> None:
             value = torch.as_tensor(value)
-            self.register_buffer(name, value.detach().clone() if value.dtype == torch.int64 else value.detach().float().clone())
+            self.register_buffer(
+                name, value.detach().clone() if value.dtype == torch.int64 else value.detach().float().clone()
+            )
 
         constant("species", species)
         constant("to_matrix", basis.reshape(9, 9).T)
@@ -88,7 +90,9 @@ class TensorNetEncoder(nn.Module):
 
         self.readout = model.final_layer.gated
         constant("scale", potential.data_std)
-        offsets = potential.element_refs.property_offset if potential.element_refs is not None else torch.zeros(len(numbers))
+        offsets = (
+            potential.element_refs.property_offset if potential.element_refs is not None else torch.zeros(len(numbers))
+        )
         constant("offsets", offsets)
 
     def forward(self, atomic_numbers: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> tuple[Tensor, Tensor]:
@@ -99,9 +103,17 @@ class TensorNetEncoder(nn.Module):
         distances = torch.linalg.vector_norm(edge_vectors, dim=1)
         radii, edge_radius = distinct(distances)
         basis = self.expansion(radii)
-        envelope = torch.where(radii <= self.cutoff, 0.5 * (torch.cos(radii * (math.pi / self.cutoff)) + 1), 0.0)[:, None]
+        envelope = torch.where(radii <= self.cutoff, 0.5 * (torch.cos(radii * (math.pi / self.cutoff)) + 1), 0.0)[
+            :, None
+        ]
 
-        tensors = self._embed(species, centre, neighbour, edge_vectors / distances[:, None], torch.cat([basis * envelope, envelope], 1).index_select(0, edge_radius))
+        tensors = self._embed(
+            species,
+            centre,
+            neighbour,
+            edge_vectors / distances[:, None],
+            torch.cat([basis * envelope, envelope], 1).index_select(0, edge_radius),
+        )
         pairs, edge_pair = distinct(centre * atoms + neighbour)
         pair_centre = pairs // atoms
         pair_neighbour = pairs - pair_centre * atoms
@@ -115,25 +127,44 @@ class TensorNetEncoder(nn.Module):
         energy = self.readout(features)[:, 0] * self.scale + self.offsets.index_select(0, species)
         return features, energy
 
-    def _embed(self, species: Tensor, centre: Tensor, neighbour: Tensor, directions: Tensor, radial: Tensor) -> list[Tensor]:
+    def _embed(
+        self, species: Tensor, centre: Tensor, neighbour: Tensor, directions: Tensor, radial: Tensor
+    ) -> list[Tensor]:
         """First layer: tensors from elements and directions. ``radial`` is [n_edges, k + 1], the last for the bias."""
         # matgl sums at the head of an edge, koine at its centre: there the direction is the opposite one
         squares = directions.index_select(1, self.first) * directions.index_select(1, self.second)
-        components = torch.cat([torch.full_like(directions[:, :1], math.sqrt(3)), directions * -math.sqrt(2), squares @ self.from_square], dim=1)
+        components = torch.cat(
+            [torch.full_like(directions[:, :1], math.sqrt(3)), directions * -math.sqrt(2), squares @ self.from_square],
+            dim=1,
+        )
         products = (components[:, :, None] * radial[:, None, :]).flatten(1)
         groups, edge_group = distinct(centre * self.n_species + species.index_select(0, neighbour))
         summed = products.new_zeros(groups.shape[0], products.shape[1]).index_add(0, edge_group, products)
         summed = summed.reshape(groups.shape[0], 9, -1).split(PARTS, dim=1)
         group_centre = groups // self.n_species
-        chemistry = self.of_neighbour.index_select(0, groups - group_centre * self.n_species) + self.of_centre.index_select(0, species.index_select(0, group_centre))
+        chemistry = self.of_neighbour.index_select(
+            0, groups - group_centre * self.n_species
+        ) + self.of_centre.index_select(0, species.index_select(0, group_centre))
         tensors = []
         for part, sums in enumerate(summed):
             messages = (sums @ getattr(self, f"radial_{part}")) * chemistry[:, None]
-            tensors.append(messages.new_zeros(species.shape[0], PARTS[part], self.units).index_add(0, group_centre, messages))
+            tensors.append(
+                messages.new_zeros(species.shape[0], PARTS[part], self.units).index_add(0, group_centre, messages)
+            )
         scalars = _perceptron(self.embedding_scalar, self.embedding_norm(_norm(tensors))).split(self.units, dim=1)
-        return [linear(part) * scalar[:, None] for linear, part, scalar in zip(self.embedding_mix, tensors, scalars, strict=True)]
+        return [
+            linear(part) * scalar[:, None]
+            for linear, part, scalar in zip(self.embedding_mix, tensors, scalars, strict=True)
+        ]
 
-    def _interact(self, layer: nn.Module, tensors: list[Tensor], weights: Sequence[Tensor], pair_centre: Tensor, pair_neighbour: Tensor) -> list[Tensor]:
+    def _interact(
+        self,
+        layer: nn.Module,
+        tensors: list[Tensor],
+        weights: Sequence[Tensor],
+        pair_centre: Tensor,
+        pair_neighbour: Tensor,
+    ) -> list[Tensor]:
         """One interaction. ``weights``, one [n_pairs, units] for each part, are summed over the images of each neighbour."""
         scale = _norm(tensors)[:, None] + 1
         tensors = [part / scale for part in tensors]
@@ -195,16 +226,21 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
 
 
 def load(request: Request) -> Exported:
-    """
-    Loads a TensorNet potential of matgl. Official names are folders of matgl's ``pretrained_models``, e.g.
+    """Loads a TensorNet potential of matgl. Official names are folders of matgl's ``pretrained_models``, e.g.
     ``TensorNet-MatPES-PBE-v2025.1-PES``; a checkpoint is a folder that ``Potential.save`` wrote, or a zip of it.
     """
     if request.layer not in (None, "readout"):
-        raise ExportError("unsupported_layer", f"tensornet has no embedding layer '{request.layer}'", "leave --layer out: it is readout")
+        raise ExportError(
+            "unsupported_layer",
+            f"tensornet has no embedding layer '{request.layer}'",
+            "leave --layer out: it is readout",
+        )
     potential, weights = load_potential(request, "TensorNet")
     model = potential.model
     if model.is_intensive:
-        raise ExportError("bad_checkpoint", f"{weights} predicts an intensive property, not energies", "give an interatomic potential")
+        raise ExportError(
+            "bad_checkpoint", f"{weights} predicts an intensive property, not energies", "give an interatomic potential"
+        )
     facts = Facts(
         family="TensorNet",
         name=request.official or weights.parent.name,
@@ -222,4 +258,9 @@ def load(request: Request) -> Exported:
         licence="BSD-3-Clause",
     )
     outputs = ("node_embedding", "node_energy") if sums_over_atoms(potential) else ("node_embedding",)
-    return Exported(TensorNetEncoder(potential).eval(), facts, lambda structures, precision: official(potential, "linear", structures, precision), outputs=outputs)
+    return Exported(
+        TensorNetEncoder(potential).eval(),
+        facts,
+        lambda structures, precision: official(potential, "linear", structures, precision),
+        outputs=outputs,
+    )

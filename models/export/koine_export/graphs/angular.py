@@ -10,8 +10,7 @@ import torch
 
 
 class SphericalHarmonics(torch.nn.Module):
-    """
-    All Y_lm up to ``lmax`` as polynomials of a vector: the monomials x^a y^b z^c of degree <= lmax times one constant matrix.
+    """All Y_lm up to ``lmax`` as polynomials of a vector: the monomials x^a y^b z^c of degree <= lmax times one constant matrix.
 
     The coefficients are those of ``reference``, the harmonics of the official package, solved for in float64: so any order of
     components, sign and normalisation is right by construction.
@@ -33,14 +32,18 @@ class SphericalHarmonics(torch.nn.Module):
             self.register_buffer(f"right_{degree}", right, persistent=False)
         points = np.random.default_rng(0).normal(size=(8 * len(exponents), 3))
         wanted = np.asarray(reference(torch.from_numpy(points)), dtype=np.float64)
-        monomials = np.stack([np.prod(points[:, list(e)], axis=1) if e else np.ones(len(points)) for e in exponents], axis=1)
+        monomials = np.stack(
+            [np.prod(points[:, list(e)], axis=1) if e else np.ones(len(points)) for e in exponents], axis=1
+        )
         coefficients = np.zeros((len(exponents), wanted.shape[1]))
         for l in range(lmax + 1):
             rows = [k for k, e in enumerate(exponents) if len(e) == l]
             columns = slice(l * l, (l + 1) ** 2)
             solution, *_ = np.linalg.lstsq(monomials[:, rows], wanted[:, columns], rcond=None)
             worst = np.abs(monomials[:, rows] @ solution - wanted[:, columns]).max()
-            assert worst < 1e-9 * max(1.0, np.abs(wanted).max()), f"harmonics of degree {l} are not homogeneous polynomials ({worst:.1e})"
+            assert worst < 1e-9 * max(1.0, np.abs(wanted).max()), (
+                f"harmonics of degree {l} are not homogeneous polynomials ({worst:.1e})"
+            )
             solution[np.abs(solution) < 1e-12] = 0
             coefficients[rows, columns] = solution
         self.register_buffer("coefficients", torch.tensor(coefficients, dtype=torch.float32), persistent=False)
@@ -54,12 +57,13 @@ class SphericalHarmonics(torch.nn.Module):
 
 
 def monomials(tensor: np.ndarray, n_variables: int, degree: int) -> dict[tuple[int, ...], np.ndarray]:
-    """
-    A tensor [i_1, ..., i_degree, ...] contracted with the same vector in each of its first ``degree`` axes, as a polynomial:
+    """A tensor [i_1, ..., i_degree, ...] contracted with the same vector in each of its first ``degree`` axes, as a polynomial:
     sorted index tuple -> coefficients, zeros left out.
     """
     found: dict[tuple[int, ...], np.ndarray] = {}
-    for index in zip(*np.nonzero(np.abs(tensor).reshape(*(n_variables,) * degree, -1).max(axis=-1) > 1e-12), strict=True):
+    for index in zip(
+        *np.nonzero(np.abs(tensor).reshape(*(n_variables,) * degree, -1).max(axis=-1) > 1e-12), strict=True
+    ):
         key = tuple(sorted(int(i) for i in index))
         found[key] = found.get(key, 0) + tensor[tuple(index)]
     return {key: value for key, value in sorted(found.items()) if np.abs(value).max() > 1e-12}

@@ -1,5 +1,4 @@
-"""
-CHGNet in closed form: what the official model computes for each structure alone, with its weights and fewer operations.
+"""CHGNet in closed form: what the official model computes for each structure alone, with its weights and fewer operations.
 
 * the first linear layer of a gated MLP acts on a concatenation; it is applied to atoms, bonds and angles before they are
   gathered for edges and angles;
@@ -43,7 +42,9 @@ class CHGNet(nn.Module):
         last = layer == model.n_conv - 2
         encoder = model.bond_basis_expansion
         self.angle_cutoff = float(model.graph_converter.bond_graph_cutoff) * (1 + ROUNDING)
-        self.register_buffer("elements", nn.functional.pad(model.atom_embedding.embedding.weight.detach(), (0, 0, 1, 0)))
+        self.register_buffer(
+            "elements", nn.functional.pad(model.atom_embedding.embedding.weight.detach(), (0, 0, 1, 0))
+        )
         self.radial = RadialBasis(encoder.rbf_expansion_ag)
         self.short_radial = RadialBasis(encoder.rbf_expansion_bg)
         self.register_buffer("embed_bond", _matrix(model.bond_embedding))
@@ -59,9 +60,15 @@ class CHGNet(nn.Module):
             bonds.append(None if bond is None else BondConv(bond, widths, moved))
             if bond is not None and bond.mlp_out.layers[1].bias is not None:
                 moved = moved + bond.mlp_out.layers[1].bias.detach()
-            angle = model.angle_layers[t] if bond is not None and t < final - 1 else None  # nothing reads the last angles
+            angle = (
+                model.angle_layers[t] if bond is not None and t < final - 1 else None
+            )  # nothing reads the last angles
             angles.append(None if angle is None else AngleUpdate(angle, widths, moved))
-        self.atom_layers, self.bond_layers, self.angle_layers = nn.ModuleList(atoms), nn.ModuleList(bonds), nn.ModuleList(angles)
+        self.atom_layers, self.bond_layers, self.angle_layers = (
+            nn.ModuleList(atoms),
+            nn.ModuleList(bonds),
+            nn.ModuleList(angles),
+        )
         self.biased_bonds = any(convolution.moved is not None for convolution in atoms)
         self.layer = layer
         self.readout = Readout(model) if last else None
@@ -90,7 +97,9 @@ class CHGNet(nn.Module):
         short_edge = is_short.index_select(0, edge_to_bond)
         edge_number = number.index_select(0, edge_to_bond)
         rows = torch.where(short_edge, edge_number + different.shape[0], same_length)
-        short_bonds = (basis @ self.embed_bond).index_select(0, same_length.index_select(0, bond_to_edge.index_select(0, short)))
+        short_bonds = (basis @ self.embed_bond).index_select(
+            0, same_length.index_select(0, bond_to_edge.index_select(0, short))
+        )
         bond_weights = self.short_radial(bond_lengths.index_select(0, short).unsqueeze(1)) @ self.weigh_bond
 
         # so are the edges that form angles
@@ -107,7 +116,9 @@ class CHGNet(nn.Module):
         if self.biased_bonds:
             of_structure = structure_index.index_select(0, centres.index_select(0, angle_index[0]))
             ones = torch.ones_like(of_structure, dtype=lengths.dtype)
-            counts = lengths.new_zeros(atomic_numbers.shape[0]).index_add(0, of_structure, ones)  # no more structures than atoms
+            counts = lengths.new_zeros(atomic_numbers.shape[0]).index_add(
+                0, of_structure, ones
+            )  # no more structures than atoms
             has_angles = (counts.index_select(0, structure_index) > 0).to(lengths.dtype).unsqueeze(1)
 
         atoms = self.elements.index_select(0, atomic_numbers)
@@ -130,7 +141,9 @@ class RadialBasis(nn.Module):
         super().__init__()
         self.register_buffer("frequencies", official.frequencies.detach() * official.inv_cutoff)
         self.factor = official.norm_const
-        self.envelope = official.smooth_cutoff if official.smooth_cutoff is not None and official.smooth_cutoff.p != 0 else None
+        self.envelope = (
+            official.smooth_cutoff if official.smooth_cutoff is not None and official.smooth_cutoff.p != 0 else None
+        )
 
     def forward(self, distances: Tensor) -> Tensor:
         radial = torch.sin(distances * self.frequencies)
@@ -162,21 +175,29 @@ class AngleFeatures(nn.Module):
 
 
 class GatedMLP(nn.Module):
-    """
-    The official ``GatedMLP`` with its first layer split by the parts of its input: ``part_0`` [inputs, 2 * width] and so on, and
+    """The official ``GatedMLP`` with its first layer split by the parts of its input: ``part_0`` [inputs, 2 * width] and so on, and
     ``bias``; ``forward`` takes their sum, core in the first half of the columns, gate in the second.
     """
 
     def __init__(self, official: nn.Module, widths: Sequence[int]) -> None:
         super().__init__()
-        layers = [[part for part in mlp.layers if isinstance(part, nn.Linear)] for mlp in (official.mlp_core, official.mlp_gate)]
+        layers = [
+            [part for part in mlp.layers if isinstance(part, nn.Linear)]
+            for mlp in (official.mlp_core, official.mlp_gate)
+        ]
         if len(layers[0]) not in (1, 2):
-            raise ExportError("export_failed", f"koine's graph of CHGNet lacks a gated MLP of {len(layers[0])} layers", "train with one hidden layer or none")
+            raise ExportError(
+                "export_failed",
+                f"koine's graph of CHGNet lacks a gated MLP of {len(layers[0])} layers",
+                "train with one hidden layer or none",
+            )
         norms = (official.bn1, official.bn2)
         normalized = official.norm is not None
         self.hidden = len(layers[0]) == 2
         affine = [[(_matrix(linear), linear.bias.detach()) for linear in part] for part in layers]
-        for half, sign in zip(affine, (1, -1), strict=True):  # the gate's argument is negated: it is used as 1 / (1 + exp)
+        for half, sign in zip(
+            affine, (1, -1), strict=True
+        ):  # the gate's argument is negated: it is used as 1 / (1 + exp)
             weight, bias = half[-1]
             if normalized:
                 half[-1] = (weight - weight.mean(dim=1, keepdim=True), bias - bias.mean())
@@ -232,7 +253,10 @@ class AtomConv(nn.Module):
             own = own + has_angles * self.moved
         others = atoms @ self.mlp.part_2
         bonds = torch.cat([basis @ self.long_bond, short_bonds @ self.mlp.part_1])
-        messages = self.mlp(own.index_select(0, centres) + others.index_select(0, neighbours) + bonds.index_select(0, rows)) * weights
+        messages = (
+            self.mlp(own.index_select(0, centres) + others.index_select(0, neighbours) + bonds.index_select(0, rows))
+            * weights
+        )
         update = torch.zeros_like(atoms).index_add(0, centres, messages) @ self.out
         return atoms + (update if self.out_bias is None else update + self.out_bias)
 
@@ -261,7 +285,13 @@ class BondConv(AngleMLP):
         self.register_buffer("out", _matrix(official.mlp_out.layers[1]))
 
     def forward(
-        self, atoms: Tensor, bonds: Tensor, angles: Tensor, graph: tuple[Tensor, ...], weights: Tensor, first_bond: Tensor
+        self,
+        atoms: Tensor,
+        bonds: Tensor,
+        angles: Tensor,
+        graph: tuple[Tensor, ...],
+        weights: Tensor,
+        first_bond: Tensor,
     ) -> Tensor:
         messages = super().forward(atoms, bonds, angles, graph) * weights
         return bonds + torch.zeros_like(bonds).index_add(0, first_bond, messages) @ self.out
@@ -287,7 +317,9 @@ class Readout(nn.Module):
         self.register_buffer("reference", nn.functional.pad(reference[0], (1, 0)))
 
     def forward(self, atoms: Tensor, atomic_numbers: Tensor) -> Tensor:
-        if self.norm is not None:  # centred first: ONNX Runtime takes the variance as mean of squares minus square of mean
+        if (
+            self.norm is not None
+        ):  # centred first: ONNX Runtime takes the variance as mean of squares minus square of mean
             atoms = self.norm(atoms - atoms.mean(dim=1, keepdim=True))
         return self.mlp(atoms).squeeze(1) + self.reference.index_select(0, atomic_numbers)
 

@@ -32,8 +32,7 @@ def rows(values: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
 
 
 def grouped(keys: torch.Tensor, n_keys: int | torch.SymInt, keep_empty: bool = False) -> EdgeTable:
-    """
-    Table of the edges by their key, int64 [n_edges] with 0 <= key < n_keys. Keys without edges have no row, unless
+    """Table of the edges by their key, int64 [n_edges] with 0 <= key < n_keys. Keys without edges have no row, unless
     ``keep_empty`` (then group = key).
     """
     n_edges = keys.shape[0]

@@ -1,5 +1,4 @@
-"""
-MACE in closed form (Batatia et al., arXiv 2206.07697), with every size and weight read from a module of mace-torch.
+"""MACE in closed form (Batatia et al., arXiv 2206.07697), with every size and weight read from a module of mace-torch.
 
 What differs from the official forward, all of it exact:
 
@@ -96,7 +95,11 @@ class RadialNetwork(torch.nn.Module):
         scale, matrices = 1.0, []
         for layer in layers:
             w = layer.weight.detach().double()
-            matrices.append(scale * w * (layer.var_out / (layer.h_in * layer.var_in)) ** 0.5 if layer.act is None else scale * w / (layer.h_in * layer.var_in) ** 0.5)
+            matrices.append(
+                scale * w * (layer.var_out / (layer.h_in * layer.var_in)) ** 0.5
+                if layer.act is None
+                else scale * w / (layer.h_in * layer.var_in) ** 0.5
+            )
             scale = 1.0 if layer.act is None else layer.var_out**0.5 * _second_moment(layer.act)
         assert layers[-1].act is None, "the last layer of a radial network has no activation"
         self.matrices = torch.nn.ModuleList(map(Matrix, matrices[:-1]))
@@ -120,7 +123,9 @@ class EdgeFeatures(torch.nn.Module):
         super().__init__()
         block = model.radial_embedding
         self.harmonics = SphericalHarmonics(model.spherical_harmonics._lmax, lambda x: _harmonics(model, x))
-        self.basis = Bessel(block.bessel_fn) if type(block.bessel_fn).__name__ == "BesselBasis" else Gaussian(block.bessel_fn)
+        self.basis = (
+            Bessel(block.bessel_fn) if type(block.bessel_fn).__name__ == "BesselBasis" else Gaussian(block.bessel_fn)
+        )
         self.envelope = Envelope(float(block.cutoff_fn.r_max), int(block.cutoff_fn.p))
         self.apply_cutoff = getattr(block, "apply_cutoff", True)
         transform = getattr(block, "distance_transform", None)
@@ -167,7 +172,9 @@ class DistanceTransform(torch.nn.Module):
         names = ("a", "q", "p") if self.kind == "AgnesiTransform" else ("alpha",)
         self.parameters_of = {name: float(getattr(transform, name)) for name in names}
 
-    def forward(self, x: torch.Tensor, elements: torch.Tensor, senders: torch.Tensor, receivers: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, elements: torch.Tensor, senders: torch.Tensor, receivers: torch.Tensor
+    ) -> torch.Tensor:
         radii = self.radii(elements)
         contact = rows(radii, senders) + rows(radii, receivers)
         if self.kind == "AgnesiTransform":
@@ -205,7 +212,9 @@ class Interaction(torch.nn.Module):
             coupling = instruction.path_weight * o3.wigner_3j(l1, l2, l3, dtype=torch.float64)
             targets = [o for i, o in mixes if i == instruction.i_out]
             assert len(targets) == 1 and self.outputs.index(l3) == targets[0]
-            self.register_buffer(f"mix_{number}", constant(scale * mixes[instruction.i_out, targets[0]].double()), persistent=False)
+            self.register_buffer(
+                f"mix_{number}", constant(scale * mixes[instruction.i_out, targets[0]].double()), persistent=False
+            )
             self.paths.append((l1, l2, l3, slice(start, start + channels), coupling))
             start += channels
         assert start == product.weight_numel
@@ -241,20 +250,33 @@ class FirstInteraction(Interaction):
         harmonics = sum(2 * l2 + 1 for _, l2, *_ in self.paths)
         assert [l2 for _, l2, *_ in self.paths] == list(range(len(self.paths))) and harmonics == len(self.paths) ** 2
         for number, (l1, l2, l3, columns, coupling) in enumerate(self.paths):
-            assert l1 == 0 and l2 == l3 and torch.allclose(coupling[0], coupling[0, 0, 0] * torch.eye(2 * l2 + 1, dtype=torch.float64), atol=1e-12)
-            self.register_buffer(f"radial_{number}", constant(coupling[0, 0, 0] * self.radial.last[:, columns]), persistent=False)
+            assert (
+                l1 == 0
+                and l2 == l3
+                and torch.allclose(
+                    coupling[0], coupling[0, 0, 0] * torch.eye(2 * l2 + 1, dtype=torch.float64), atol=1e-12
+                )
+            )
+            self.register_buffer(
+                f"radial_{number}", constant(coupling[0, 0, 0] * self.radial.last[:, columns]), persistent=False
+            )
 
     def forward(self, edges: Edges, elements: torch.Tensor) -> tuple[Features, Features | None]:
         n_atoms = elements.shape[0]
         hidden = self.radial.hidden(edges.radial)
         if edges.cutoff is not None:
             hidden = hidden * edges.cutoff
-        table = grouped(edges.receivers * self.n_elements + rows(elements.unsqueeze(1), edges.senders).squeeze(1), n_atoms * self.n_elements)
+        table = grouped(
+            edges.receivers * self.n_elements + rows(elements.unsqueeze(1), edges.senders).squeeze(1),
+            n_atoms * self.n_elements,
+        )
         atoms = torch.div(table.keys, self.n_elements, rounding_mode="trunc")
         sums = table.rows(edges.harmonics).transpose(1, 2) @ table.rows(hidden)
         parts = [sums[:, l * l : (l + 1) ** 2] @ getattr(self, f"radial_{l}") for l in range(len(self.paths))]
         messages = torch.cat(parts, dim=1) * self.neighbour(table.keys - atoms * self.n_elements).unsqueeze(1)
-        totals = messages.new_zeros((n_atoms, messages.shape[1] * messages.shape[2])).index_add(0, atoms, messages.flatten(1))
+        totals = messages.new_zeros((n_atoms, messages.shape[1] * messages.shape[2])).index_add(
+            0, atoms, messages.flatten(1)
+        )
         totals = totals.unflatten(1, messages.shape[1:])
         features = self.finish([totals[:, l * l : (l + 1) ** 2] for l in range(len(self.paths))], edges, elements)
         return features, None if self.skip is None else {0: self.skip(elements).unsqueeze(1)}
@@ -272,18 +294,24 @@ class LaterInteraction(Interaction):
             del l2
             self.register_buffer(f"coupling_{number}", constant(coupling.transpose(0, 1).flatten(1)), persistent=False)
 
-    def forward(self, x: Features, edges: Edges, elements: torch.Tensor, table: EdgeTable) -> tuple[Features, Features | None]:
+    def forward(
+        self, x: Features, edges: Edges, elements: torch.Tensor, table: EdgeTable
+    ) -> tuple[Features, Features | None]:
         hidden = self.radial.hidden(edges.radial)
         if edges.cutoff is not None:
             hidden = hidden * edges.cutoff
         weights = table.rows(self.weights(hidden))
         senders = torch.cat([edges.senders, edges.senders.new_zeros(1)])[table.edges]
         harmonics = table.rows(edges.harmonics)
-        neighbours = {l: rows(value.flatten(1), senders).unflatten(2, value.shape[1:]) for l, value in self.up(x).items()}
+        neighbours = {
+            l: rows(value.flatten(1), senders).unflatten(2, value.shape[1:]) for l, value in self.up(x).items()
+        }
         sums = []
         for number, (l1, l2, l3, columns, _) in enumerate(self.paths):
             # [n, width, 2l1+1, 2l3+1] and [n, width, 2l1+1, channels], summed over neighbours and components in one product
-            coupled = (harmonics[:, :, l2 * l2 : (l2 + 1) ** 2] @ getattr(self, f"coupling_{number}")).unflatten(2, (2 * l1 + 1, 2 * l3 + 1))
+            coupled = (harmonics[:, :, l2 * l2 : (l2 + 1) ** 2] @ getattr(self, f"coupling_{number}")).unflatten(
+                2, (2 * l1 + 1, 2 * l3 + 1)
+            )
             values = neighbours[l1] * weights[:, :, columns].unsqueeze(2)
             sums.append(coupled.flatten(1, 2).transpose(1, 2) @ values.flatten(1, 2))
         skip = None if self.skip is None else self.skip(x, elements)
@@ -301,10 +329,8 @@ class Contraction(torch.nn.Module):
         offset, self.components = 0, 1
         for degree, weight in zip(range(contraction.correlation, 0, -1), weights, strict=True):
             coupling = contraction.U_tensors(degree).detach().double().numpy()
-            if coupling.ndim == degree + 2:  # [component, i_1, ..., parameter]
-                coupling = np.moveaxis(coupling, 0, -2)
-            else:
-                coupling = coupling[..., None, :]
+            # [component, i_1, ..., parameter], of a scalar without the component
+            coupling = np.moveaxis(coupling, 0, -2) if coupling.ndim == degree + 2 else coupling[..., None, :]
             self.components = coupling.shape[-2]
             for index, value in monomials(coupling, n, degree).items():
                 terms.setdefault(index, []).append((offset, value))
@@ -317,7 +343,11 @@ class Contraction(torch.nn.Module):
                 matrix[:, start : start + value.shape[-1], k] = value
         self.factors = contraction.correlation
         for factor in range(self.factors):
-            self.register_buffer(f"factor_{factor}", torch.tensor([i[factor] if factor < len(i) else n for i in indices]), persistent=False)
+            self.register_buffer(
+                f"factor_{factor}",
+                torch.tensor([i[factor] if factor < len(i) else n for i in indices]),
+                persistent=False,
+            )
         self.register_buffer("matrix", constant(matrix.reshape(self.components * offset, -1)), persistent=False)
         self.parameters_shape = (offset, weights[0].shape[2])
         self.weights = Table(torch.cat([w.detach().double() for w in weights], dim=1).flatten(1))
@@ -340,7 +370,9 @@ class ProductBasis(torch.nn.Module):
         contractions = block.symmetric_contractions.contractions
         of_out = blocks(block.linear.irreps_out)
         self.degrees = [l for _, _, l in of_out][: 1 if lowest_only else None]
-        self.contractions = torch.nn.ModuleList(Contraction(contraction, lmax) for contraction in list(contractions)[: len(self.degrees)])
+        self.contractions = torch.nn.ModuleList(
+            Contraction(contraction, lmax) for contraction in list(contractions)[: len(self.degrees)]
+        )
         self.linear = Linear(block.linear)
         self.agnostic = getattr(block, "use_agnostic_product", False)
         self.use_skip = block.use_sc
@@ -349,7 +381,9 @@ class ProductBasis(torch.nn.Module):
         flat = torch.cat([x[l] for l in sorted(x)], dim=1)
         flat = torch.cat([flat, torch.ones_like(flat[:, :1])], dim=1)
         which = torch.zeros_like(elements) if self.agnostic else elements
-        result = self.linear({l: contract(flat, which) for l, contract in zip(self.degrees, self.contractions, strict=True)})
+        result = self.linear(
+            {l: contract(flat, which) for l, contract in zip(self.degrees, self.contractions, strict=True)}
+        )
         if not self.use_skip or skip is None:
             return result
         return {l: value + skip[l] if l in skip else value for l, value in result.items()}
@@ -366,8 +400,14 @@ class Readout(torch.nn.Module):
         if len(layers) == 2:
             act = readout.non_linearity.acts[0]
             function = getattr(act, "f", act)
-            assert function in (torch.nn.functional.silu,) or function is None, f"readout activation {function} is not SiLU"
-            width = matrices[0].shape[1] // readout.num_heads if getattr(readout, "num_heads", 1) > 1 else matrices[0].shape[1]
+            assert function in (torch.nn.functional.silu,) or function is None, (
+                f"readout activation {function} is not SiLU"
+            )
+            width = (
+                matrices[0].shape[1] // readout.num_heads
+                if getattr(readout, "num_heads", 1) > 1
+                else matrices[0].shape[1]
+            )
             mine = slice(head * width, (head + 1) * width) if matrices[0].shape[1] > width else slice(None)
             matrices = [matrices[0][:, mine], matrices[1][mine] * getattr(act, "cst", 1.0)]
         matrices[-1] = matrices[-1][:, head : head + 1]
@@ -394,14 +434,24 @@ class PairRepulsion(torch.nn.Module):
         atoms = self.table(elements)
         i, j = rows(atoms, edges.senders), rows(atoms, edges.receivers)
         scaled = edges.lengths * (i[:, 1:2] + j[:, 1:2]) * (1 / self.length)
-        screening = sum(c * torch.exp(-rate * scaled) for c, rate in zip(self.amplitudes, (3.2, 0.9423, 0.4028, 0.2016), strict=True))
-        energy = 0.5 * 14.3996 * i[:, 0:1] * j[:, 0:1] / edges.lengths * screening * self.envelope(edges.lengths, i[:, 2:3] + j[:, 2:3])
+        screening = sum(
+            c * torch.exp(-rate * scaled)
+            for c, rate in zip(self.amplitudes, (3.2, 0.9423, 0.4028, 0.2016), strict=True)
+        )
+        energy = (
+            0.5
+            * 14.3996
+            * i[:, 0:1]
+            * j[:, 0:1]
+            / edges.lengths
+            * screening
+            * self.envelope(edges.lengths, i[:, 2:3] + j[:, 2:3])
+        )
         return energy.new_zeros((elements.shape[0], 1)).index_add(0, edges.receivers, energy).squeeze(1)
 
 
 class MaceEncoder(torch.nn.Module):
-    """
-    Scalars of the first interaction layer, or of all layers side by side; with energies if all layers are computed.
+    """Scalars of the first interaction layer, or of all layers side by side; with energies if all layers are computed.
 
     ``model``: a MACE or ScaleShiftMACE in float64.
     """
@@ -419,17 +469,23 @@ class MaceEncoder(torch.nn.Module):
         node_table = model.node_embedding(torch.eye(len(numbers), dtype=torch.float64))
         self.first = FirstInteraction(model.interactions[0], node_table)
         self.later = torch.nn.ModuleList(LaterInteraction(block) for block in list(model.interactions)[1:n_layers])
-        self.products = torch.nn.ModuleList(ProductBasis(block, lmax, n_layers == 1) for block in list(model.products)[:n_layers])
+        self.products = torch.nn.ModuleList(
+            ProductBasis(block, lmax, n_layers == 1) for block in list(model.products)[:n_layers]
+        )
         if energy:
             self.readouts = torch.nn.ModuleList(Readout(readout, head) for readout in model.readouts)
             self.atomic = Table(torch.atleast_2d(model.atomic_energies_fn.atomic_energies)[head].unsqueeze(1))
             scale = getattr(model, "scale_shift", None)
             self.scale = 1.0 if scale is None else float(torch.atleast_1d(scale.scale)[head])
             self.shift = 0.0 if scale is None else float(torch.atleast_1d(scale.shift)[head])
-            self.repulsion = PairRepulsion(model.pair_repulsion_fn, numbers) if hasattr(model, "pair_repulsion") else None
+            self.repulsion = (
+                PairRepulsion(model.pair_repulsion_fn, numbers) if hasattr(model, "pair_repulsion") else None
+            )
             self.scales_repulsion = scale is not None
 
-    def forward(self, atomic_numbers: torch.Tensor, edge_index: torch.Tensor, edge_vectors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def forward(
+        self, atomic_numbers: torch.Tensor, edge_index: torch.Tensor, edge_vectors: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
         elements = rows(self.element_of, atomic_numbers).squeeze(1)
         edges = self.edges(elements, edge_index, edge_vectors)
         x, skip = self.first(edges, elements)

@@ -1,5 +1,4 @@
-"""
-MatterSim-v1 in closed form: what the official ``M3Gnet`` computes, with its weights.
+"""MatterSim-v1 in closed form: what the official ``M3Gnet`` computes, with its weights.
 
 The one large saving is exact: the weight that a block gives to an angle's basis functions depends on the central atom only,
 which all angles of an edge share. So the basis functions are summed over the angles of each edge once, and no block sees an
@@ -44,7 +43,9 @@ class MatterSim(nn.Module):
         self.register_buffer("scale", model.normalizer.scale.detach().double())
         self.register_buffer("shift", model.normalizer.shift.detach().double())
 
-    def forward(self, atomic_numbers: Tensor, edge_index: Tensor, edge_vectors: Tensor, angle_index: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        self, atomic_numbers: Tensor, edge_index: Tensor, edge_vectors: Tensor, angle_index: Tensor
+    ) -> tuple[Tensor, ...]:
         centres, neighbours = edge_index[0], edge_index[1]
         lengths = edge_vectors.square().sum(dim=1, keepdim=True).sqrt()
         different, same_length = distinct(lengths.squeeze(1))
@@ -96,8 +97,7 @@ class RadialBasis(nn.Module):
 
 
 class AngularBasis(nn.Module):
-    """
-    Spherical Bessel functions of the second edge's length times Legendre polynomials of the cosine, [n, max_n * max_l].
+    """Spherical Bessel functions of the second edge's length times Legendre polynomials of the cosine, [n, max_n * max_l].
     ``coef[order, term]`` alternates amplitudes and wave numbers, as in the official module.
     """
 
@@ -114,7 +114,11 @@ class AngularBasis(nn.Module):
         if self.max_n > 1:
             orders.append((c[1, 0] * x * torch.cos(c[1, 1] * x) + c[1, 2] * torch.sin(c[1, 3] * x)) / x**2)
         if self.max_n > 2:
-            waves = c[2, 0] * x**2 * torch.sin(c[2, 1] * x) - c[2, 2] * x * torch.cos(c[2, 3] * x) + c[2, 4] * torch.sin(c[2, 5] * x)
+            waves = (
+                c[2, 0] * x**2 * torch.sin(c[2, 1] * x)
+                - c[2, 2] * x * torch.cos(c[2, 3] * x)
+                + c[2, 4] * torch.sin(c[2, 5] * x)
+            )
             orders.append(waves / x**3)
         if self.max_n > 3:
             waves = c[3, 0] * x**3 * torch.cos(c[3, 1] * x) - c[3, 2] * x**2 * torch.sin(c[3, 3] * x)
@@ -129,8 +133,7 @@ class AngularBasis(nn.Module):
 
 
 class GatedMLP(nn.Module):
-    """
-    The official ``GatedMLP``: one stack of layers times another that ends in a sigmoid. The first layers of both are one matrix,
+    """The official ``GatedMLP``: one stack of layers times another that ends in a sigmoid. The first layers of both are one matrix,
     core in the first half of the columns, split by the parts of the input; ``forward`` takes the sum of the ``part`` products.
     """
 
@@ -143,11 +146,21 @@ class GatedMLP(nn.Module):
         biases = [stack[0].linear.bias for stack in stacks]
         self.register_buffer("bias", None if biases[0] is None else torch.cat([bias.detach() for bias in biases]))
         self.width = first.shape[1] // 2
-        self.core, self.gate = nn.ModuleList(layer.linear for layer in stacks[0][1:]), nn.ModuleList(layer.linear for layer in stacks[1][1:])
+        self.core, self.gate = (
+            nn.ModuleList(layer.linear for layer in stacks[0][1:]),
+            nn.ModuleList(layer.linear for layer in stacks[1][1:]),
+        )
         kinds = [type(layer).__name__ for stack in stacks for layer in stack[:-1]]
         ends = tuple(type(stack[-1]).__name__ for stack in stacks)
-        if any(kind != "SwishLayer" for kind in kinds) or ends not in (("SwishLayer", "SigmoidLayer"), ("LinearLayer", "SigmoidLayer")):
-            raise ExportError("export_failed", f"koine's graph of MatterSim lacks a gated MLP of {kinds} and {ends}", "report this checkpoint")
+        if any(kind != "SwishLayer" for kind in kinds) or ends not in (
+            ("SwishLayer", "SigmoidLayer"),
+            ("LinearLayer", "SigmoidLayer"),
+        ):
+            raise ExportError(
+                "export_failed",
+                f"koine's graph of MatterSim lacks a gated MLP of {kinds} and {ends}",
+                "report this checkpoint",
+            )
         self.swish = ends[0] == "SwishLayer"
 
     def part(self, k: int, x: Tensor) -> Tensor:

@@ -1,5 +1,4 @@
-"""
-The graph network of Orb-v3 (Rhodes et al., arXiv 2504.06231) up to a chosen block, with weights read from orb-models' module.
+"""The graph network of Orb-v3 (Rhodes et al., arXiv 2504.06231) up to a chosen block, with weights read from orb-models' module.
 
 What differs from the official forward, all of it exact:
 
@@ -68,7 +67,12 @@ class Block(torch.nn.Module):
         self.last = last
 
     def forward(
-        self, nodes: torch.Tensor, edges: torch.Tensor, senders: torch.Tensor, receivers: torch.Tensor, cutoff: torch.Tensor
+        self,
+        nodes: torch.Tensor,
+        edges: torch.Tensor,
+        senders: torch.Tensor,
+        receivers: torch.Tensor,
+        cutoff: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         gates = torch.sigmoid(torch.nn.functional.linear(edges, self.gate_weight, self.gate_bias)) * cutoff
         inner = self.of_edges(edges) + rows(self.of_senders(nodes), senders) + rows(self.of_receivers(nodes), receivers)
@@ -91,9 +95,13 @@ class OrbEncoder(torch.nn.Module):
         self.envelope = Envelope(6.0, 4)  # `get_cutoff` of orb-models is written with these numbers
         self.edge_head = Affine(_linears(network._encoder._edge_fn)[0])
         self.edge_tail = Tail(network._encoder._edge_fn)
-        self.blocks = torch.nn.ModuleList(Block(block, k + 1 == n_blocks) for k, block in enumerate(list(network.gnn_stacks)[:n_blocks]))
+        self.blocks = torch.nn.ModuleList(
+            Block(block, k + 1 == n_blocks) for k, block in enumerate(list(network.gnn_stacks)[:n_blocks])
+        )
 
-    def forward(self, atomic_numbers: torch.Tensor, edge_index: torch.Tensor, edge_vectors: torch.Tensor) -> tuple[torch.Tensor]:
+    def forward(
+        self, atomic_numbers: torch.Tensor, edge_index: torch.Tensor, edge_vectors: torch.Tensor
+    ) -> tuple[torch.Tensor]:
         nodes = self.nodes(atomic_numbers)
         if len(self.blocks) == 0:
             return (nodes,)

@@ -1,5 +1,4 @@
-"""
-SevenNet in closed form: what the official ``AtomGraphSequential`` computes, with its weights.
+"""SevenNet in closed form: what the official ``AtomGraphSequential`` computes, with its weights.
 
 * features are one tensor [n, 2l+1, channels] for each irreducible representation, channels last, so that every linear layer
   is one dense matrix product for each of them;
@@ -74,7 +73,9 @@ class SevenNet(nn.Module):
     def forward(self, atomic_numbers: Tensor, edge_index: Tensor, edge_vectors: Tensor) -> tuple[Tensor, ...]:
         radial, same_distance, harmonics = self.edges(edge_vectors)
         joined = torch.cat(harmonics, dim=1)
-        couplings = {key: (joined @ getattr(self, key.name)).reshape(-1, key.rows, key.columns) for key in self.couplings}
+        couplings = {
+            key: (joined @ getattr(self, key.name)).reshape(-1, key.rows, key.columns) for key in self.couplings
+        }
         edges = Edges(edge_index[0], edge_index[1], radial, same_distance, harmonics, couplings)
         features: Blocks = []
         for block in self.blocks:
@@ -134,7 +135,11 @@ class EdgeFeatures(nn.Module):
         basis, cutoff, sphere = official.basis_function, official.cutoff_function, official.spherical
         kinds = (type(basis).__name__, type(cutoff).__name__)
         if kinds[0] != "BesselBasis" or kinds[1] not in ("PolynomialCutoff", "XPLORCutoff"):
-            raise ExportError("export_failed", f"koine's graph of SevenNet lacks {' or '.join(kinds)}", "it knows BesselBasis, PolynomialCutoff, XPLORCutoff")
+            raise ExportError(
+                "export_failed",
+                f"koine's graph of SevenNet lacks {' or '.join(kinds)}",
+                "it knows BesselBasis, PolynomialCutoff, XPLORCutoff",
+            )
         self.prefactor = basis.prefactor
         self.register_buffer("frequencies", basis.coeffs.detach().double())
         self.cutoff = cutoff
@@ -169,7 +174,9 @@ class EdgeFeatures(nn.Module):
 class Messages(nn.Module):
     """Messages from one input to one output representation: the paths over all l2 side by side, as channels."""
 
-    def __init__(self, source: int, irreps: tuple[Irrep, Irrep], l2: Sequence[int], channels: int, radial: Tensor) -> None:
+    def __init__(
+        self, source: int, irreps: tuple[Irrep, Irrep], l2: Sequence[int], channels: int, radial: Tensor
+    ) -> None:
         super().__init__()
         self.source = source
         l1, self.l3 = irreps[0].l, irreps[1].l
@@ -191,7 +198,9 @@ class Messages(nn.Module):
 class Interaction(nn.Module):
     """One interaction block: self-interaction, convolution, self-interaction, self-connection, gate."""
 
-    def __init__(self, parts: Mapping[str, nn.Module], modal: int | None, elements: Tensor, species: Blocks | None) -> None:
+    def __init__(
+        self, parts: Mapping[str, nn.Module], modal: int | None, elements: Tensor, species: Blocks | None
+    ) -> None:
         super().__init__()
         enter = Linear.of(parts["self_interaction_1"], modal)
         connect = _self_connection(parts["self_connection_intro"], elements)
@@ -214,7 +223,9 @@ class Interaction(nn.Module):
         sums: dict[Irrep, list[Tensor]] = {}
         for path in self.paths:
             message = path(hidden, sources[path.source], edges)
-            total = message.new_zeros(atomic_numbers.shape[0], 2 * path.l3 + 1, path.channels).index_add(0, edges.centres, message)
+            total = message.new_zeros(atomic_numbers.shape[0], 2 * path.l3 + 1, path.channels).index_add(
+                0, edges.centres, message
+            )
             sums.setdefault(path.target, []).append(total)
         gathered = [torch.cat(parts, dim=2) if len(parts) > 1 else parts[0] for parts in sums.values()]
         return self.gate(_plus(self.leave(gathered), self.connect(features, atomic_numbers)))
@@ -226,8 +237,16 @@ def _paths(product: nn.Module, radial: Tensor) -> list[Messages]:
     at = 0
     for instruction in product.instructions:
         channels, irrep = product.irreps_in1[instruction.i_in1]
-        if instruction.connection_mode != "uvu" or not instruction.has_weight or product.irreps_in2[instruction.i_in2].mul != 1:
-            raise ExportError("export_failed", f"koine's graph of SevenNet lacks the tensor product {instruction}", "report this checkpoint")
+        if (
+            instruction.connection_mode != "uvu"
+            or not instruction.has_weight
+            or product.irreps_in2[instruction.i_in2].mul != 1
+        ):
+            raise ExportError(
+                "export_failed",
+                f"koine's graph of SevenNet lacks the tensor product {instruction}",
+                "report this checkpoint",
+            )
         weights = radial[:, at : at + channels] * instruction.path_weight
         at += channels
         target = product.irreps_out[instruction.i_out].ir
@@ -252,8 +271,7 @@ class Linear(nn.Module):
 
     @classmethod
     def of(cls, official: nn.Module, modal: int | None = None, factor: float = 1.0) -> Linear:
-        """
-        Reads the matrices by applying the official layer to unit vectors. Modalities come as further scalar inputs, a
+        """Reads the matrices by applying the official layer to unit vectors. Modalities come as further scalar inputs, a
         one-hot vector that is constant here. ``factor`` multiplies the inputs but not the modality.
         """
         linear = official.linear
@@ -318,7 +336,11 @@ def _self_connection(official: nn.Module, elements: Tensor) -> Linear | ElementL
     if type(official).__name__ == "SelfConnectionLinearIntro":
         return Linear.of(official)
     if type(official).__name__ != "SelfConnectionIntro":
-        raise ExportError("export_failed", f"koine's graph of SevenNet lacks {type(official).__name__}", "it knows the types nequip and linear")
+        raise ExportError(
+            "export_failed",
+            f"koine's graph of SevenNet lacks {type(official).__name__}",
+            "it knows the types nequip and linear",
+        )
     inputs, outputs = Irreps(official.irreps_in1).simplify(), Irreps(official.irreps_out).simplify()
     probe = torch.zeros(inputs.num_irreps, inputs.dim, dtype=torch.float64)
     probe[torch.arange(inputs.num_irreps), torch.cat(_channels(inputs))] = 1
@@ -351,7 +373,9 @@ class Gate(nn.Module):
         self.scalar_activations = nn.ModuleList(Activation(act) for act in official.act_scalars.acts)
         self.gate_activations = nn.ModuleList(Activation(act) for act in official.act_gates.acts)
         if len(self.scalars) != len(self.scalar_activations) or len({act.name for act in self.gate_activations}) > 1:
-            raise ExportError("export_failed", f"koine's graph of SevenNet lacks the gate {official}", "report this checkpoint")
+            raise ExportError(
+                "export_failed", f"koine's graph of SevenNet lacks the gate {official}", "report this checkpoint"
+            )
 
     def forward(self, features: Blocks) -> Blocks:
         def take(place: tuple[int, int, int]) -> Tensor:
@@ -359,7 +383,9 @@ class Gate(nn.Module):
             whole = features[block]
             return whole if channels == whole.shape[2] else whole[:, :, first : first + channels]
 
-        scalars = [activation(take(place)) for activation, place in zip(self.scalar_activations, self.scalars, strict=True)]
+        scalars = [
+            activation(take(place)) for activation, place in zip(self.scalar_activations, self.scalars, strict=True)
+        ]
         if not self.gated:
             return scalars
         gates = [self.gate_activations[0](take(place)) for place in self.gates]
@@ -377,7 +403,11 @@ class Activation(nn.Module):
 
         self.name = next((name for name, function in ACTIVATION.items() if function is normalized.f), "")
         if self.name not in ACTIVATIONS:
-            raise ExportError("export_failed", f"koine's graph of SevenNet lacks the activation {normalized.f}", f"it knows {', '.join(ACTIVATIONS)}")
+            raise ExportError(
+                "export_failed",
+                f"koine's graph of SevenNet lacks the activation {normalized.f}",
+                f"it knows {', '.join(ACTIVATIONS)}",
+            )
         self.scale = 1.0 if normalized._is_id else normalized.cst
 
     def forward(self, x: Tensor) -> Tensor:
@@ -436,7 +466,9 @@ class Readout(nn.Module):
         energy = embedding
         for layer in self.layers:
             energy = layer(energy)
-        return energy.squeeze(1) * self.scale.index_select(0, atomic_numbers) + self.shift.index_select(0, atomic_numbers)
+        return energy.squeeze(1) * self.scale.index_select(0, atomic_numbers) + self.shift.index_select(
+            0, atomic_numbers
+        )
 
 
 def _by_element(rescale: nn.Module, name: str, elements: Tensor, modal: int | None) -> Tensor:
@@ -456,8 +488,7 @@ def _one_hot(type_map: Mapping[int, int]) -> Tensor:
 
 
 def _raise(l: int) -> Tensor:
-    """
-    The matrix that makes the spherical harmonics of degree l, component-normalised, from the products of those of degree
+    """The matrix that makes the spherical harmonics of degree l, component-normalised, from the products of those of degree
     l - 1 with the vector: the Wigner 3j symbol times a number, which one direction fixes. Holds for vectors of any length.
     """
     direction = torch.tensor([0.48, 0.64, 0.6], dtype=torch.float64)
@@ -472,7 +503,10 @@ def _raise(l: int) -> Tensor:
 
 def _channels(irreps: Irreps) -> list[Tensor]:
     """For each representation the columns of the first components of its channels."""
-    return [part.start + (2 * irrep.l + 1) * torch.arange(mul) for (mul, irrep), part in zip(irreps, irreps.slices(), strict=True)]
+    return [
+        part.start + (2 * irrep.l + 1) * torch.arange(mul)
+        for (mul, irrep), part in zip(irreps, irreps.slices(), strict=True)
+    ]
 
 
 def _plus(a: Blocks, b: Blocks) -> Blocks:
@@ -480,9 +514,27 @@ def _plus(a: Blocks, b: Blocks) -> Blocks:
 
 
 def _refuse_unknown(modules: Mapping[str, nn.Module]) -> None:
-    whole = {"edge_embedding", "onehot_idx_to_onehot", "one_hot_modality", "onehot_to_feature_x", "reduce_input_to_hidden", "reduce_hidden_to_energy"}
+    whole = {
+        "edge_embedding",
+        "onehot_idx_to_onehot",
+        "one_hot_modality",
+        "onehot_to_feature_x",
+        "reduce_input_to_hidden",
+        "reduce_hidden_to_energy",
+    }
     whole |= {"readout_FCN", "rescale_atomic_energy", "reduce_total_enegy", "force_output"}
-    parts = {"self_connection_intro", "self_interaction_1", "convolution", "self_interaction_2", "self_connection_outro", "equivariant_gate"}
+    parts = {
+        "self_connection_intro",
+        "self_interaction_1",
+        "convolution",
+        "self_interaction_2",
+        "self_connection_outro",
+        "equivariant_gate",
+    }
     unknown = [name for name in modules if name not in whole and name.partition("_")[2] not in parts]
     if unknown:
-        raise ExportError("export_failed", f"koine's graph of SevenNet lacks the modules {', '.join(unknown)}", "report this checkpoint")
+        raise ExportError(
+            "export_failed",
+            f"koine's graph of SevenNet lacks the modules {', '.join(unknown)}",
+            "report this checkpoint",
+        )
