@@ -14,8 +14,7 @@ import { elementSymbol } from '../../structures/elements.js';
 import type { Asked, ComparedStratum, DrawnRows, Vectors } from '../compute/similarityTasks.js';
 import type { ItemTask, PlanDocument } from '../run/documents.js';
 import type { Computed, ItemStage } from '../run/itemStage.js';
-import { OnceCache } from '../run/onceCache.js';
-import type { PlannedRun } from '../run/openRun.js';
+import type { CacheKind, PlannedRun } from '../run/openRun.js';
 import { pairKey, pairPlace } from './pairs.js';
 import { RowChoice, type Space } from './rows.js';
 
@@ -51,7 +50,7 @@ export const similarityStage: ItemStage<'similarity', SimilarityReceipt> = {
   compute: comparePair,
 };
 
-const clouds = new OnceCache<Uint8Array>(CLOUD_BYTES, ({ length }) => length);
+const CLOUDS: CacheKind<Uint8Array> = { kind: 'clouds', room: CLOUD_BYTES, sizeOf: ({ length }) => length };
 
 /** Compares a pair draw by draw. What concerns one model alone is done for the first of its pairs and found by the others. */
 async function comparePair(run: PlannedRun, task: ItemTask<'similarity'>): Promise<Computed<SimilarityReceipt>> {
@@ -127,7 +126,7 @@ async function workOf(run: PlannedRun, rows: DrawnRows, cloud: Vectors, space: S
     await writeReceipt<CloudReceipt>(run.store, 'cloud', key, { outputs: { cloud: part } }, run.work);
     return bytes;
   };
-  return clouds.get(`${run.output}\n${key}`, make, run.work.signal);
+  return run.cached(CLOUDS, key, make);
 }
 
 /** Rows of the table, from the values of all draws. */

@@ -16,8 +16,7 @@ import { anchorPart } from '../project/anchorVectors.js';
 import { modelInBasis } from '../project/projected.js';
 import type { ItemTask, PlanDocument } from '../run/documents.js';
 import type { Computed, ItemStage } from '../run/itemStage.js';
-import { OnceCache } from '../run/onceCache.js';
-import type { PlannedRun } from '../run/openRun.js';
+import type { CacheKind, PlannedRun } from '../run/openRun.js';
 import { transportDraws } from '../selection/select.js';
 import { pairKey, pairPlace } from './pairs.js';
 import { RowChoice, type Sample, type Space } from './rows.js';
@@ -112,7 +111,7 @@ function drawsOf({ transport }: RunSpec) {
   );
 }
 
-const bounds = new OnceCache<BoundsReceipt['bounds']>(256, () => 1);
+const BOUNDS: CacheKind<BoundsReceipt['bounds']> = { kind: 'element bounds', room: 256, sizeOf: () => 1 };
 
 /** Floor and ceiling of one model's element match, from the disjoint draws of all structures that it embedded. Computed once for all its pairs. */
 async function boundsOf(run: PlannedRun, basis: string, model: string): Promise<BoundsReceipt['bounds']> {
@@ -143,7 +142,7 @@ async function boundsOf(run: PlannedRun, basis: string, model: string): Promise<
     await writeReceipt<BoundsReceipt>(run.store, 'element_bounds', key, { outputs: {}, bounds: made }, run.work);
     return made;
   };
-  return bounds.get(`${run.output}\n${key}`, make, run.work.signal);
+  return run.cached(BOUNDS, key, make);
 }
 
 /** Draws, gathers and solves for one pair. */

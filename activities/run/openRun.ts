@@ -40,6 +40,13 @@ const REMEMBERED = 1024;
 /** Parts on their way while one is worked on; a part is some megabytes. */
 const READ_AHEAD = 8;
 
+/** A cache for one kind of things, bounded by the sum of their sizes. */
+export interface CacheKind<T> {
+  kind: string;
+  room: number;
+  sizeOf: (value: T) => number;
+}
+
 /** What a process remembers of all runs that it works on: only what cannot change. */
 export class RunMemory {
   private readonly stores = new Map<string, ObjectStore>();
@@ -48,7 +55,16 @@ export class RunMemory {
   /** Outcomes of finished stages, by run. */
   readonly outcomes = new OnceCache<unknown>(REMEMBERED, () => 1);
 
+  private readonly caches = new Map<string, OnceCache<unknown>>();
+
   constructor(readonly dependencies: ActivityDependencies) {}
+
+  /** A cache of its own for what is large or dear to make: see {@link OnceCache}. */
+  cache<T>(name: string, room: number, sizeOf: (value: T) => number): OnceCache<T> {
+    const known = this.caches.get(name) ?? (new OnceCache<T>(room, sizeOf) as OnceCache<unknown>);
+    this.caches.set(name, known);
+    return known as OnceCache<T>;
+  }
 
   store(url: string): ObjectStore {
     const known = this.stores.get(url) ?? this.dependencies.openStore(url);
@@ -98,6 +114,12 @@ export abstract class OpenRun {
   ) {
     this.store = memory.store(output);
     this.dependencies = memory.dependencies;
+  }
+
+  /** The value of a name in one of the caches of this process, made once for all who ask while it is being made. */
+  cached<T>(cache: CacheKind<T>, name: string, make: () => Promise<T>): Promise<T> {
+    const { kind, room, sizeOf } = cache;
+    return this.memory.cache(kind, room, sizeOf).get(`${this.output}\n${name}`, make, this.work.signal);
   }
 
   /** Bytes of an object. @throws {ObjectNotFound} */

@@ -10,8 +10,7 @@ import { PoolPiece } from '../diagnostics/pooling.js';
 import { embedStage } from '../embed/embed.js';
 import { modelInBasis, projectedPage, shardParts } from '../project/projected.js';
 import { itemMade, type Computed, type ItemStage } from '../run/itemStage.js';
-import { OnceCache } from '../run/onceCache.js';
-import type { PlannedRun } from '../run/openRun.js';
+import type { CacheKind, PlannedRun } from '../run/openRun.js';
 import { decodeArrays, encodeArrays } from '../run/typedArrays.js';
 import { candidatesOf, type Candidates } from './candidates.js';
 
@@ -61,10 +60,11 @@ async function indexFor(run: PlannedRun) {
 }
 type Index = Awaited<ReturnType<typeof indexFor>>;
 
-const vectors = new OnceCache<GatheredVectors>(
-  VECTOR_BYTES,
-  ({ coordinates, embeddings }) => coordinates.vectors.byteLength + embeddings.vectors.byteLength,
-);
+const GATHERED: CacheKind<GatheredVectors> = {
+  kind: 'gathered vectors',
+  room: VECTOR_BYTES,
+  sizeOf: ({ coordinates, embeddings }) => coordinates.vectors.byteLength + embeddings.vectors.byteLength,
+};
 
 /** Vectors of a model at the candidates, from all pages. */
 export async function gatheredVectors(
@@ -74,8 +74,7 @@ export async function gatheredVectors(
   candidates: Candidates,
 ): Promise<GatheredVectors> {
   const { digest } = await modelInBasis(run, model, basis);
-  const name = `${run.output}\n${digest}\n${candidates.digest}`;
-  return vectors.get(name, () => joinPages(run, model, basis, candidates), run.work.signal);
+  return run.cached(GATHERED, `${digest}\n${candidates.digest}`, () => joinPages(run, model, basis, candidates));
 }
 
 /** What was pooled of a model for diagnostics, page after page. */

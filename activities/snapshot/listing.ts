@@ -1,9 +1,10 @@
+import { sha256Hex } from '../../datasets/digest.js';
 import type { SourceListing, SourceUnit, UnitList } from '../run/documents.js';
 import type { RequestedRun } from '../run/openRun.js';
 import { scanOf } from './scanning.js';
 import { filesOf } from './sourceFiles.js';
 
-/** Files read by one activity; a folder of 150,000 CIF files becomes 600 units. */
+/** Files read by one activity at most, and on average half as many: a folder of 150,000 CIF files becomes some 1,300 units. */
 const FILES_PER_UNIT = 256;
 /** Bytes read by one activity: some tens of seconds of a thread; a larger file is cut where its format allows. */
 const BYTES_PER_UNIT = 32 * 2 ** 20;
@@ -55,6 +56,7 @@ export async function listFiles(run: RequestedRun): Promise<{ listing: string; l
         if (files.length === FILES_PER_UNIT || bytes + file.bytes > BYTES_PER_UNIT) await flush();
         files.push(file);
         bytes += file.bytes;
+        if (endsUnit(file.name)) await flush();
       }
       run.work.beat({ files: ++listed });
     }
@@ -63,6 +65,11 @@ export async function listFiles(run: RequestedRun): Promise<{ listing: string; l
   await lists.flush();
   const listing: SourceListing = { large, lists: lists.lists, units: lists.units };
   return { listing: await run.write('listings', listing), large: large.length };
+}
+
+/** Units end where the name of a file says so: an added file changes the unit it falls into and no others. */
+function endsUnit(name: string): boolean {
+  return Number.parseInt(sha256Hex(Buffer.from(name)).slice(0, 8), 16) % (FILES_PER_UNIT / 2) === 0;
 }
 
 /** The listing with the parts of its large files as units in their place. @returns the key of that listing */

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseRows } from '../../activities/pairs/listedRows.js';
-import type { PlanSummary, RunRef } from '../../activities/run/documents.js';
+import type { PlanRef, PlanSummary } from '../../activities/run/documents.js';
 import type { SimilarityReceipt } from '../../activities/pairs/similarity.js';
 import { readSettings } from '../../config/settings.js';
 import { readJson } from '../../datasets/json.js';
@@ -26,13 +26,13 @@ const SMALL = {
 describeShared('similarity', () => {
   let dependencies: OwnedDependencies;
   let place: StagePlace;
-  let run: RunRef;
+  let run: PlanRef;
   let summary: PlanSummary;
   let basis: string;
 
   /** The stage on pair `item`, and what it published. */
-  const compare = async (of: RunRef, item: number) => {
-    const tally = await place.stages.similarity({ run: of, model: null, item, argument: basis }, place.work());
+  const compare = async (of: PlanRef, item: number) => {
+    const tally = await place.stages.similarity({ stage: 'similarity', run: of, item, basis }, place.work());
     const receipts = await Promise.all(
       (await place.keys('receipts/similarity/')).map((key) => readJson<SimilarityReceipt>(place.store, key)),
     );
@@ -44,11 +44,9 @@ describeShared('similarity', () => {
   });
   /** A run over the same models with other fields of similarity: only the stage itself is left to do. */
   const again = async (similarity: Record<string, unknown>) => {
-    const request = await place.request({ ...SMALL, similarity: { ...SMALL.similarity, ...similarity } });
-    const { snapshot } = await place.snapshot(request);
-    const planned = await place.stages.planRun(request, snapshot, place.work());
-    const other = { output: place.output, document: planned.document };
-    for (const model of MODELS) await place.stages.collectModel(other, basis, model, place.work());
+    const planned = await place.embedded({ ...SMALL, similarity: { ...SMALL.similarity, ...similarity } });
+    const other = planned.run;
+    await place.projected(other, planned.summary, basis);
     const before = new Set(await place.keys('receipts/similarity/'));
     const { tally } = await compare(other, 0);
     const [made] = (await place.keys('receipts/similarity/')).filter((key) => !before.has(key));

@@ -34,6 +34,8 @@ export class StagePlace {
   readonly store: ObjectStore;
   /** Each has its own memory of documents, as another worker process would. */
   stages: ReturnType<typeof createStages>;
+  /** Items are done from the last to the first. */
+  backwards = false;
 
   constructor(private readonly dependencies: ActivityDependencies) {
     this.store = dependencies.openStore(this.output);
@@ -60,7 +62,9 @@ export class StagePlace {
   async map(input: StageInput, items: number): Promise<Tally> {
     const total = emptyTally();
     const run = this.stages[input.stage] as (task: ItemTask, work: Work) => Promise<Tally>;
-    for (let item = 0; item < items; item++) addTally(total, await run({ ...input, item }, this.work()));
+    const order = Array.from({ length: items }, (_, item) => item);
+    for (const item of this.backwards ? order.reverse() : order)
+      addTally(total, await run({ ...input, item }, this.work()));
     return total;
   }
 

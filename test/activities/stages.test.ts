@@ -1,8 +1,11 @@
 import { truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { PlanRef, PlanSummary, RequestRef, SnapshotDocument } from '../../activities/run/documents.js';
 import { FAILURES } from '../../config/names.js';
 import { readSettings } from '../../config/settings.js';
+import { readJson } from '../../datasets/json.js';
+import { snapshotDocument } from '../../datasets/keys.js';
 import { decodeAnchorVectors } from '../../datasets/tables/anchorVectors.js';
 import { decodeCoordinates } from '../../datasets/tables/coordinates.js';
 import { decodeEmbeddings } from '../../datasets/tables/embeddings.js';
@@ -29,10 +32,20 @@ describeShared('stages without an engine', () => {
   beforeEach(() => (place = new StagePlace(dependencies)));
   afterEach(() => place.close());
 
+  /** Pairs and diagnostics of a run whose models are projected, and its manifest. */
+  const published = async (
+    { request, run, summary }: { request: RequestRef; run: PlanRef; summary: PlanSummary },
+    basis: string,
+  ) => {
+    await place.map({ stage: 'similarity', run, basis }, summary.pairs);
+    await place.map({ stage: 'transport', run, basis }, summary.pairs);
+    await place.stages.publish(request, run, basis, place.work());
+  };
+
   describe('snapshot', () => {
     test('holds every structure of the sources once, in shards sorted by id', async () => {
       await place.source([...crystals(20), ...crystals(3)]);
-      const { snapshot, structures, shards, duplicates } = await place.snapshot(await place.request({}));
+      const { snapshot, structures } = await place.snapshot(await place.request({}));
       const entries = await place.shards(snapshot);
       const rows = await Promise.all(entries.map(async ({ key }) => decodeStructures(await place.store.get(key))));
       const ids = rows.flat().map(({ materialId }) => materialId);
@@ -44,7 +57,9 @@ describeShared('stages without an engine', () => {
       expect(entries.map(({ first, last }) => [first, last])).toEqual(
         rows.map((shard) => [shard[0].materialId, shard.at(-1)?.materialId]),
       );
-      expect({ structures, shards, duplicates }).toEqual({ structures: 20, shards: entries.length, duplicates: 3 });
+      expect(structures).toBe(20);
+      const document = await readJson<SnapshotDocument>(place.store, snapshotDocument(snapshot));
+      expect(document).toMatchObject({ structures: 20, shards: entries.length, duplicates: 3 });
     });
 
     test('of files that did not change is read once', async () => {
@@ -54,7 +69,10 @@ describeShared('stages without an engine', () => {
       const before = digests(place.output);
       place.restart();
       const again = await place.snapshot(request);
-      expect([first, again].map(({ readings }) => readings.map(({ reused }) => reused))).toEqual([[0], [1]]);
+      expect([first, again].map(({ read }) => [read.done, read.reused])).toEqual([
+        [1, 0],
+        [1, 1],
+      ]);
       expect(digests(place.output)).toEqual(before);
     });
 
@@ -65,23 +83,24 @@ describeShared('stages without an engine', () => {
       const before = digests(place.output, `snapshots/${first.snapshot}`);
       await place.source(crystals(11));
       const second = await place.snapshot(request);
-      expect(second.readings.map(({ reused }) => reused)).toEqual([0]);
+      expect([second.read.done, second.read.reused]).toEqual([1, 0]);
       expect(second.snapshot).not.toBe(first.snapshot);
       expect(second.structures).toBe(11);
       expect(await place.keys('receipts/read/')).toHaveLength(2);
       expect(digests(place.output, `snapshots/${first.snapshot}`)).toEqual(before);
     });
 
-    test.each(['parquet', 'json'])('reads a file again where the %s of its chunk is gone', async (extension) => {
+    test.each(['bin', 'json'])('reads a file again where the %s of its chunk is gone', async (extension) => {
       await place.source(crystals(10));
       const request = await place.request({});
       const first = await place.snapshot(request);
       const before = digests(place.output);
-      const chunk = (await place.keys('intermediate/read/')).find((key) => key.endsWith(extension));
+      const chunk = (await place.keys('intermediate/chunks/')).find((key) => key.endsWith(extension));
       await place.store.delete([chunk!]);
-      const { readings, ...again } = await place.snapshot(request);
-      expect(readings.map(({ reused }) => reused)).toEqual([0]);
-      expect(again).toEqual({ ...first, readings: undefined });
+      place.restart();
+      const { read, ...again } = await place.snapshot(request);
+      expect([read.done, read.reused]).toEqual([1, 0]);
+      expect({ ...again, read: first.read }).toEqual(first);
       expect(digests(place.output)).toEqual(before);
     });
 
@@ -95,6 +114,7 @@ describeShared('stages without an engine', () => {
       const { snapshot } = await place.snapshot(request);
       const before = digests(place.output);
       await damage((await place.keys(`snapshots/${snapshot}/${folder}`))[0]);
+      place.restart();
       expect((await place.snapshot(request)).snapshot).toBe(snapshot);
       expect(digests(place.output)).toEqual(before);
     });
@@ -130,7 +150,7 @@ describeShared('stages without an engine', () => {
       const { run, summary } = await place.embedded({});
       const before = digests(place.output);
       await damage((await place.keys(prefix))[0]);
-      const task = { run, stage: 'embed', model: MODEL, argument: '', start: 0, end: summary.shards } as const;
+      const task = { input: { stage: 'embed', run, model: MODEL }, start: 0, end: summary.shards } as const;
       const { missing, tally } = await place.stages.reuse(task, place.work());
       expect(missing).toHaveLength(1);
       expect(tally.done).toBe(summary.shards - 1);
@@ -143,7 +163,8 @@ describeShared('stages without an engine', () => {
       await place.source(crystals(6));
       const { run } = await place.plan({});
       const before = digests(place.output);
-      expect(await place.embed(run, 0, { ...place.work(), lookupOnly: true })).toMatchObject({ done: 0 });
+      const task = { input: { stage: 'embed', run, model: MODEL }, start: 0, end: 1 } as const;
+      expect(await place.stages.reuse(task, place.work())).toMatchObject({ tally: { done: 0 }, missing: [0] });
       expect(digests(place.output)).toEqual(before);
     });
 
@@ -167,7 +188,7 @@ describeShared('stages without an engine', () => {
       await place.source(crystals(4));
       const { run, plan } = await place.plan({});
       plan.models[0].identity.onnx_sha256 = '0'.repeat(64);
-      await place.store.put(run.document, Buffer.from(JSON.stringify(plan)));
+      await place.store.put(run.plan, Buffer.from(JSON.stringify(plan)));
       place.restart();
       const embed = place.embed(run, 0);
       await expect(embed).rejects.toMatchObject({ type: FAILURES.invalidInput });
@@ -184,7 +205,7 @@ describeShared('stages without an engine', () => {
         await place.source(crystals(20));
         const fields = { basis: { method, anchors: 7 } };
         const { run, summary } = await place.embedded(fields);
-        expect(summary.basisPasses).toBe(method === 'direct');
+        expect(summary.anchorChoice).toBe(method === 'direct' ? 'clusters' : 'ranks');
         const basis = await place.basis(run, summary);
         const { record, rows } = await place.readBasis(basis);
         expect(record).toMatchObject({ basis, method, reference_model: 'mace-random-tiny', centre: 'none' });
@@ -292,11 +313,11 @@ describeShared('stages without an engine', () => {
 
     test('is pinned to the name of the run that published it, until what it depends on changes', async () => {
       await place.source(crystals(20));
-      const { run, summary } = await place.embedded({ basis: { anchors: 5 } });
+      const { request, run, summary } = await place.embedded({ basis: { anchors: 5 } });
       expect(summary.pinnedBasis).toBeNull();
       const basis = await place.basis(run, summary);
       await place.projected(run, summary, basis);
-      await place.stages.publish(run, basis, place.work());
+      await published({ request, run, summary }, basis);
 
       const pinned = async (fields: Record<string, unknown>) => (await place.plan(fields)).summary.pinnedBasis;
       expect(await pinned({ basis: { anchors: 5 } })).toBe(basis);
@@ -316,14 +337,16 @@ describeShared('stages without an engine', () => {
 
     test('is extended by the atoms farthest from its anchors, which stay first, and goes on under its own name', async () => {
       await place.source(crystals(20));
-      const { run, summary } = await place.embedded({ basis: { anchors: 5 } });
+      const { request, run, summary } = await place.embedded({ basis: { anchors: 5 } });
       const short = await place.basis(run, summary);
       await place.projected(run, summary, short);
-      await place.stages.publish(run, short, place.work());
+      await published({ request, run, summary }, short);
 
       const longer = { basis: { anchors: 8, extend: 'stages' } };
       const again = await place.plan(longer);
-      expect(again.summary).toMatchObject({ pinnedBasis: null, basisPasses: false });
+      expect(again.summary).toMatchObject({ pinnedBasis: null, anchorChoice: 'ranks' });
+      await place.map({ stage: 'embed', run: again.run, model: 'mace-random-tiny' }, again.summary.shards);
+      await place.map({ stage: 'embedded', run: again.run, model: 'mace-random-tiny' }, again.summary.pages);
       const long = await place.basis(again.run, again.summary);
       const [before, after] = [await place.readBasis(short), await place.readBasis(long)];
       expect(after.record).toMatchObject({ extends: short, method: 'direct' });
@@ -331,7 +354,7 @@ describeShared('stages without an engine', () => {
       expect(new Set(after.rows.map(({ material_id, atom_index }) => `${material_id}:${atom_index}`)).size).toBe(8);
 
       await place.projected(again.run, again.summary, long);
-      await place.stages.publish(again.run, long, place.work());
+      await published(again, long);
       expect((await place.plan(longer)).summary.pinnedBasis).toBe(long);
       expect((await place.plan({ name: 'other', basis: { from: 'stages' } })).summary.pinnedBasis).toBe(long);
       expect(

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { PlanSummary, RunRef } from '../../activities/run/documents.js';
+import type { PlanRef, PlanSummary } from '../../activities/run/documents.js';
 import { readSettings } from '../../config/settings.js';
 import { elementTransportTable, type ElementTransportRow } from '../../datasets/tables/elementTransport.js';
 import { decodeCoordinates } from '../../datasets/tables/coordinates.js';
@@ -17,7 +17,7 @@ const transport = { sample: 40, draws: 2, baselines: ['orthogonal', 'gromov'], e
 describeShared('the transport stage', () => {
   let dependencies: OwnedDependencies;
   let place: StagePlace;
-  let run: RunRef;
+  let run: PlanRef;
   let summary: PlanSummary;
   let basis: string;
   let rows: TransportRow[];
@@ -32,7 +32,7 @@ describeShared('the transport stage', () => {
   };
   const only = async <R>(prefix: string, table: { decode(bytes: Uint8Array): Promise<{ rows: R[] }> }): Promise<R[]> =>
     (await table.decode(await onlyPart(prefix))).rows;
-  const solve = () => place.stages.transport({ run, model: null, item: 0, argument: basis }, place.work());
+  const solve = () => place.stages.transport({ stage: 'transport', run, item: 0, basis }, place.work());
 
   beforeAll(async () => {
     dependencies = activityDependencies(readSettings({ KOINE_THREADS: '1' }));
@@ -157,7 +157,8 @@ describeShared('the transport stage', () => {
     const receipts = await place.keys('receipts/transport/');
     await place.store.delete(receipts);
     await place.store.delete(await place.keys('receipts/gather/'));
-    await place.store.delete(await place.keys('intermediate/vectors/'));
+    await place.store.delete(await place.keys('intermediate/gather/'));
+    await place.projected(run, summary, basis);
     await solve();
     place.restart();
     await place.store.delete(receipts);

@@ -44,7 +44,7 @@ describe('embeddings carried into the space of another model', () => {
     ] as const)
       await writeModel(folder, onnx, tinyCard(onnx, { id }));
     await place.source(structures);
-    const { run, summary } = await place.embedded({
+    const { request, run, summary } = await place.embedded({
       model_store: [folder],
       models: ['plain', 'tilted'],
       basis: { method: 'random', anchors: 4 },
@@ -54,10 +54,10 @@ describe('embeddings carried into the space of another model', () => {
     });
     const basis = await place.basis(run, summary);
     await place.projected(run, summary, basis);
-    const pair = { run, model: null, item: 0, argument: basis };
-    await place.stages.similarity(pair, place.work());
-    await place.stages.transport(pair, place.work());
-    await place.stages.publish(run, basis, place.work());
+    await place.map({ stage: 'similarity', run, basis }, summary.pairs);
+    await place.map({ stage: 'transport', run, basis }, summary.pairs);
+    await place.diagnosed(run, summary, basis);
+    await place.stages.publish(request, run, basis, place.work());
     dataset = openStore(place.output);
   });
   afterAll(async () => {
