@@ -1,4 +1,5 @@
-import { addTally, emptyTally } from '../config/tally.js';
+import { addTally, emptyTally, type StoreRequests } from '../config/tally.js';
+import { countRequests } from '../datasets/store/requestCounts.js';
 import { basisStage, nominateStage, summariseStage } from './basis/basis.js';
 import { rankAtomsStage } from './basis/policies.js';
 import { statisticsStage } from './basis/statistics.js';
@@ -30,8 +31,15 @@ import { mapWindow, REQUESTS_AT_ONCE } from '../datasets/store/window.js';
 
 export type * from './run/documents.js';
 
-/** A stage's function as an activity: the engine supplies the work (signal, cursor, heartbeat). */
-type Activity<F> = F extends (...args: [...infer A, Work]) => Promise<infer R> ? (...args: A) => Promise<R> : never;
+/** What an activity asked of stores, beside its result. */
+export interface Counted {
+  requests: StoreRequests;
+}
+
+/** A stage's function as an activity: the engine supplies the work (signal, cursor, heartbeat) and counts what it asks of stores. */
+type Activity<F> = F extends (...args: [...infer A, Work]) => Promise<infer R>
+  ? (...args: A) => Promise<R extends object ? R & Counted : Counted>
+  : never;
 type AsActivities<Stage> = { [Name in keyof Stage]: Activity<Stage[Name]> };
 
 /** Every stage that has items. */
@@ -105,7 +113,10 @@ export function createActivities(dependencies: ActivityDependencies): Activities
     name,
     async (...args: unknown[]) => {
       try {
-        return await withHeartbeat((work) => (stage as (...args: unknown[]) => Promise<unknown>)(...args, work));
+        const { result, counts } = await countRequests(() =>
+          withHeartbeat((work) => (stage as (...args: unknown[]) => Promise<object | undefined>)(...args, work)),
+        );
+        return { ...result, requests: counts };
       } catch (error) {
         throw asFailure(error);
       }

@@ -7,7 +7,7 @@ import { stringify } from 'yaml';
 import type { RunSummary } from '../activities/index.js';
 import { SEARCH_ATTRIBUTES } from '../config/names.js';
 import { startDevServer, type DevServer } from '../infra/devServer.js';
-import { delayingProxy } from '../test/support/faultProxy.js';
+import { startFaultProxy } from '../test/support/faultProxy.js';
 import { startS3Server } from '../test/support/s3Server.js';
 import { writeSyntheticCrystals } from './syntheticCrystals.js';
 
@@ -75,7 +75,7 @@ export async function main(): Promise<void> {
 /** The same run on an S3 server whose every answer comes late. */
 async function remote(server: DevServer, home: string): Promise<void> {
   const store = await startS3Server();
-  const proxy = await delayingProxy(store.endpoint, LATENCY_MS);
+  const proxy = await startFaultProxy(store.endpoint, { latencyMs: LATENCY_MS });
   try {
     const source = join(home, `remote-${REMOTE}`);
     await writeSyntheticCrystals(source, REMOTE, Math.ceil(REMOTE / STRUCTURES_PER_FILE), SEED);
@@ -175,7 +175,7 @@ async function report(what: string, { summary, seconds, peaks }: Measured): Prom
   const { stages, requests } = summary;
   console.log(`    seconds: ${stages.map(({ stage, seconds: spent }) => `${stage} ${spent.toFixed(1)}`).join(', ')}`);
   const shards = summary.models[0].shards.total * MODELS.length;
-  const all = Object.entries(requests).filter(([kind]) => !kind.startsWith('bytes'));
+  const all = Object.entries(requests).filter(([kind]) => !kind.startsWith('bytes') && kind !== 'retries');
   const total = all.reduce((sum, [, count]) => sum + count, 0);
   console.log(
     `    requests: ${all.map(([kind, count]) => `${kind} ${count}`).join(', ')}; ${(total / shards).toFixed(1)} a shard and model`,

@@ -1,6 +1,6 @@
 import type { SimilarityHeadline } from '../datasets/headline.js';
 import type { RunFailure, RunRecord, RunSummary } from './outcome.js';
-import { formatCount, formatSeconds, formatShare, formatTable } from './format.js';
+import { formatBytes, formatCount, formatSeconds, formatShare, formatTable } from './format.js';
 
 /** Quarantined structures named when they end a run; the record has more. */
 const SHOWN_ROWS = 5;
@@ -37,6 +37,7 @@ export function describeSummary(summary: RunSummary): string[] {
     summary.inference_share === null
       ? 'inference: nothing to do, every shard was there'
       : `inference: ${formatShare(summary.inference_share)} of the inference threads' time was spent inside session.run`,
+    describeRequests(summary.requests),
     `manifest: ${summary.manifest}`,
     `data: ${folder}`,
     '',
@@ -45,6 +46,17 @@ export function describeSummary(summary: RunSummary): string[] {
     `  embeddings = pl.read_parquet("${folder}/embeddings/snapshot=${snapshot}/model=${models[0]?.id}/*.parquet")`,
     `  similarity = pl.read_parquet("${folder}/similarity/snapshot=${snapshot}/basis=${basis}/**/*.parquet")`,
   ];
+}
+
+/** What the run asked of its store. */
+function describeRequests({ bytesIn, bytesOut, retries, ...kinds }: RunSummary['requests']): string {
+  const total = Object.values(kinds).reduce((sum, count) => sum + count, 0);
+  const asked = Object.entries(kinds).filter(([, count]) => count > 0);
+  const again = retries > 0 ? `, ${formatCount(retries)} of them again` : '';
+  return (
+    `store: ${formatCount(total)} requests${again} (${asked.map(([kind, count]) => `${kind} ${formatCount(count)}`).join(', ')}), ` +
+    `${formatBytes(bytesIn)} read, ${formatBytes(bytesOut)} written`
+  );
 }
 
 /** The headline of similarity: the pairs by their score, the most alike first, and the mean over lineages. */

@@ -53,8 +53,8 @@ export async function alignDatabase(input: AlignInput): Promise<RunSummary> {
   const runId = input.runId || `${input.name}-${workflowInfo().runId}`;
   const stages = new RunStages(input.name, runId, input.queueSuffix, input.window);
   const compute = taskQueue('compute', input.queueSuffix);
-  const quick = proxyActivities<Activities>({ ...forBookkeeping, taskQueue: compute });
-  const heavy = proxyActivities<Activities>({ ...forComputation, taskQueue: compute });
+  const quick = stages.counted(proxyActivities<Activities>({ ...forBookkeeping, taskQueue: compute }));
+  const heavy = stages.counted(proxyActivities<Activities>({ ...forComputation, taskQueue: compute }));
   const request: RequestRef = { output: input.output, request: input.request };
   const started = Date.now();
   /** What is known when a run fails. */
@@ -145,6 +145,7 @@ export async function alignDatabase(input: AlignInput): Promise<RunSummary> {
       manifest,
       output: input.output,
       stages: stages.seconds,
+      requests: stages.requests,
       wall_seconds: seconds(Date.now() - started),
     };
     await quick.recordRun(request, summary);

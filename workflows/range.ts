@@ -70,8 +70,8 @@ export async function range(state: RangeState): Promise<Tally> {
   };
   if (state.todo === null) {
     const { start, end } = state;
-    const { tally, missing } = await compute.reuse({ input, start, end });
-    addTally(state.tally, tally);
+    const { tally, missing, requests } = await compute.reuse({ input, start, end });
+    addTally(state.tally, { ...tally, requests });
     state.todo = missing;
   }
   const { todo } = state;

@@ -10,12 +10,12 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { StageInput, StageName, Tally } from '../activities/index.js';
+import type { Activities, Counted, StageInput, StageName, Tally } from '../activities/index.js';
 import { SHARDS_PER_RANGE, STAGE_ITEMS } from '../config/names.js';
 import { enlist, inWindow, obeyOperator, type Control } from './control.js';
 import { fanOut } from './fanOut.js';
 import { progressQuery, renderDetails, tallySignal, type RunProgress, type StageProgress } from './progress.js';
-import { emptyTally } from '../config/tally.js';
+import { addRequests, emptyTally, noRequests } from '../config/tally.js';
 import { range } from './range.js';
 import { searchAttributes } from './searchAttributes.js';
 
@@ -30,6 +30,8 @@ export class RunStages {
   private readonly children = new Set<Child>();
   private readonly rows = new Map<string, StageProgress>();
   private readonly control: Control;
+  /** Requests to stores of everything that is done. */
+  readonly requests = noRequests();
   private readonly entered: { stage: StageName; at: number }[] = [];
 
   constructor(
@@ -47,6 +49,20 @@ export class RunStages {
       this.show();
     });
     obeyOperator(this.control, this.children, () => this.show());
+  }
+
+  /** Activities whose requests to stores are counted for the run. */
+  counted(activities: Activities): Activities {
+    const add = <R extends Counted>(result: R): R => {
+      addRequests(this.requests, result.requests);
+      return result;
+    };
+    return new Proxy(activities, {
+      get: (target, name) => {
+        const activity = target[name as keyof Activities] as (...args: unknown[]) => Promise<Counted>;
+        return async (...args: unknown[]) => add(await activity(...args));
+      },
+    });
   }
 
   /** Goes on to a stage, once the run is not paused. */
@@ -113,6 +129,7 @@ export class RunStages {
     await enlist(child, this.children, control, { revision });
     try {
       row.tally = await this.result(child, row, scope, refuse);
+      addRequests(this.requests, row.tally.requests);
       row.state = 'done';
       return row.tally;
     } catch (error) {

@@ -3,7 +3,6 @@ import { mapWindow } from '../../datasets/store/window.js';
 import { createStages } from '../index.js';
 import type { Work } from '../engine/heartbeat.js';
 import type { FanOutStage, PlanRef, RequestRef, StageInput, Tally } from '../run/documents.js';
-import { NotDone } from '../run/itemStage.js';
 import { RunMemory, type ActivityDependencies } from '../run/openRun.js';
 import { estimates, type ModelEstimate } from './estimates.js';
 
@@ -45,16 +44,11 @@ export async function previewRun(
   const request: RequestRef = { output, request: await memory.writeRequest(output, { spec, replace }, work) };
 
   /** Looks up every item of a stage; `todo` computes those that are missing. */
-  const look = async (input: StageInput, items: number, todo?: number): Promise<Cached & { tally: Tally | null }> => {
-    try {
-      const { tally, missing } = await stages.reuse({ input, start: 0, end: items }, work);
-      const run = stages[input.stage] as (task: StageInput & { item: number }, work: Work) => Promise<Tally>;
-      if (todo !== undefined) await mapWindow(missing, todo, (item) => run({ ...input, item }, work), work.signal);
-      return { total: items, cached: items - missing.length, tally };
-    } catch (error) {
-      if (error instanceof NotDone) return { total: items, cached: 0, tally: null };
-      throw error;
-    }
+  const look = async (input: StageInput, items: number, todo?: number): Promise<Cached> => {
+    const { missing } = await stages.reuse({ input, start: 0, end: items }, work);
+    const run = stages[input.stage] as (task: StageInput & { item: number }, work: Work) => Promise<Tally>;
+    if (todo !== undefined) await mapWindow(missing, todo, (item) => run({ ...input, item }, work), work.signal);
+    return { total: items, cached: items - missing.length };
   };
 
   const listed = await stages.listSources(request, work);
@@ -71,7 +65,6 @@ export async function previewRun(
   const basis = summary.pinnedBasis;
 
   const models: RunPreview['models'] = [];
-  let complete = basis !== null;
   for (const model of summary.models) {
     const embed = await look({ stage: 'embed', run, model }, summary.shards);
     const embedded = embed.cached === embed.total;
@@ -82,7 +75,6 @@ export async function previewRun(
       if (project.cached === project.total)
         await look({ stage: 'projected', run, model, basis }, summary.pages, READ_AT_ONCE);
     }
-    complete &&= project.cached === project.total;
     models.push({
       id: model,
       embed: { total: embed.total, cached: embed.cached, because: whyEmbed(embed) },
@@ -98,7 +90,7 @@ export async function previewRun(
       (['similarity', 'transport'] as const).map((stage) => look({ stage, run, basis }, summary.pairs)),
     );
     pairs.cached = Math.min(...compared.map(({ cached }) => cached));
-    for (const { stage, items: count } of complete ? items : [])
+    for (const { stage, items: count } of items)
       diagnostics.cached += (await look({ stage: stage as FanOutStage, run, basis } as StageInput, count)).cached;
   }
   return {

@@ -1,6 +1,6 @@
 import type { RunSpec } from '../../config/runSpec.js';
 import type { DiagnosticStage, FanOutStage } from '../../config/names.js';
-import { emptyTally, type Tally } from '../../config/tally.js';
+import { emptyTally, type StoreRequests, type Tally } from '../../config/tally.js';
 import type { ModelIdentity } from '../../datasets/claim.js';
 import type { SimilarityHeadline } from '../../datasets/headline.js';
 import type { PartEntry } from '../../datasets/manifest.js';
@@ -288,6 +288,8 @@ export interface RunSummary {
   output: string;
   /** Wall seconds of each stage, in order. */
   stages: { stage: StageName; seconds: number }[];
+  /** Requests to stores by kind. */
+  requests: StoreRequests;
   wall_seconds: number;
 }
 

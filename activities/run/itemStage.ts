@@ -75,13 +75,18 @@ export async function itemMade<S extends FanOutStage, Made extends Receipt>(
   return made;
 }
 
-/** Counts an item that is done and puts its outputs where this run publishes them; undefined where it is not done. */
+/** Counts an item that is done and puts its outputs where this run publishes them; undefined where it, or a stage before it, is not done. */
 export async function reuseItem<S extends FanOutStage, Made extends Receipt>(
   stage: ItemStage<S, Made>,
   run: RunOf<S>,
   task: ItemTask<S>,
 ): Promise<Tally | undefined> {
-  return reuseUnder(stage, run, task, await stage.key(run, task));
+  try {
+    return await reuseUnder(stage, run, task, await stage.key(run, task));
+  } catch (error) {
+    if (error instanceof NotDone) return undefined;
+    throw error;
+  }
 }
 
 async function reuseUnder<S extends FanOutStage, Made extends Receipt>(

@@ -75,7 +75,7 @@ export class StagePlace {
         name: 'stages',
         source: [{ path: join(this.folder, 'source.extxyz') }],
         models: ['mace-random-tiny'],
-        model_store: [sharedPath('models')],
+        model_store: fields.model_store ?? [sharedPath('models')],
         output: this.output,
         shards: { structures: 4 },
         diagnostics: NO_DIAGNOSTICS,
