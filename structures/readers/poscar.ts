@@ -12,7 +12,10 @@ export const readPoscar: FormatReader = async function* ({ bytes, limits }) {
   const lines = new Lines(bytes);
   const maxAtoms = limits.maxAtoms ?? DEFAULT_MAX_ATOMS;
   let header = await readHeader(lines, maxAtoms);
-  if (!FRAME.test((await lines.peek()) ?? '')) {
+  const separator = await lines.peek();
+  // XDATCAR of VASP 4 and early 5 has a blank line before each frame and one header.
+  const isBlank = separator !== undefined && separator.trim() === '';
+  if (!isBlank && !FRAME.test(separator ?? '')) {
     const crystal = await readPositions(lines, header);
     await requireKnownRest(lines, header.total);
     yield { found: crystal };
@@ -20,8 +23,8 @@ export const readPoscar: FormatReader = async function* ({ bytes, limits }) {
   }
   while ((await lines.peekFilled()) !== undefined) {
     // VASP repeats the header before each frame where the cell changes.
-    if (!FRAME.test((await lines.peek())!)) header = await readHeader(lines, maxAtoms);
-    if (!FRAME.test((await lines.next()) ?? ''))
+    if (!isBlank && !FRAME.test((await lines.peek())!)) header = await readHeader(lines, maxAtoms);
+    if (!isBlank && !FRAME.test((await lines.next()) ?? ''))
       throw new Rejected('unparsable', `no line 'Direct configuration=' stands before a frame of the XDATCAR`);
     const { lattice, kinds, counts, total, comment } = header;
     const fractional: number[] = [];
