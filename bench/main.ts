@@ -1,5 +1,6 @@
 // `npm run bench [NAME ...]`: koine beside the peer a user would pick instead, in the same run, as ratios.
 const benches: Record<string, () => Promise<{ main(): Promise<void> }>> = {
+  readers: () => import('./readers.js'),
   neighbours: () => import('./neighbours.js'),
   embed: () => import('./embed.js'),
   potentials: () => import('./potentials.js'),

@@ -33,12 +33,12 @@ export async function* localSources(path: string): AsyncGenerator<FileSource> {
     yield fileSource(resolve(path), basename(path), fileStem(path));
     return;
   }
-  if (!kind && !isDynamicPattern(path)) {
+  if (!kind && ![path, ...path.split('/')].some((part) => isDynamicPattern(part))) {
     throw new SourceMissing(
       `structures/sources: '${path}' does not exist; a file, a folder or a glob such as 'data/*.cif' is needed`,
     );
   }
-  const { folder, pattern } = kind ? { folder: path, pattern: '**' } : splitGlob(path);
+  const { folder, pattern } = kind ? { folder: path, pattern: '**' } : await splitGlob(path);
   const names = await glob(pattern, { cwd: resolve(folder), onlyFiles: true, dot: false, followSymbolicLinks: true });
   if (names.length === 0) {
     throw new SourceMissing(
@@ -75,12 +75,20 @@ export async function* fileBytes(path: string): AsyncGenerator<Uint8Array> {
     yield* createReadStream(path, { start: length, highWaterMark: 1 << 18 }) as AsyncIterable<Uint8Array>;
 }
 
-/** The folders before the first one with a wildcard, and the rest. */
-function splitGlob(path: string): { folder: string; pattern: string } {
+/**
+ * The folders before the first one with a wildcard, and the rest. What exists by its name is no wildcard: `run[5]/*.cif` means the files
+ * of the folder `run[5]` where there is one.
+ */
+async function splitGlob(path: string): Promise<{ folder: string; pattern: string }> {
   const parts = path.split('/');
-  const first = parts.findIndex((part) => isDynamicPattern(part));
-  // A brace may span a slash; then the whole path is the pattern.
-  const at = Math.max(0, Math.min(first, parts.length - 1));
+  let at = 0;
+  while (at < parts.length - 1 && (await isFixed(parts.slice(0, at + 1).join('/'), parts[at]))) at++;
   const folder = parts.slice(0, at).join('/');
   return { folder: folder === '' ? (path.startsWith('/') ? '/' : '.') : folder, pattern: parts.slice(at).join('/') };
+}
+
+async function isFixed(folder: string, name: string): Promise<boolean> {
+  if (!isDynamicPattern(name) && !/[{}]/.test(name)) return true;
+  const kind = await stat(folder).catch(() => undefined);
+  return kind?.isDirectory() ?? false;
 }

@@ -4,7 +4,7 @@ import { isObject } from './documentCrystals.js';
 import { parseJson } from './jsonText.js';
 import { LineReader } from './lines.js';
 import { statedId } from './materialId.js';
-import { Rejected, parseNumber, quote, type Crystal, type FormatReader, type FoundRecord } from './record.js';
+import { Rejected, parseNumber, plainNumber, quote, type Crystal, type FormatReader } from './record.js';
 import { latticeOf, parseComment, requirePeriodicFlags } from './xyzComment.js';
 
 /** Characters; lattice, properties and a frame's scalars take far less. */
@@ -29,15 +29,16 @@ export const readExtendedXyz: FormatReader = async function* ({ bytes, limits })
     if (line === undefined) return;
     lines.unread();
 
-    const frame: FoundRecord = { found: new Rejected('unparsable', '') };
+    let id: string | undefined;
+    let found: Crystal | Rejected;
     try {
-      frame.found = await readFrame(lines, maxAtoms, (id) => (frame.id = id));
+      found = await readFrame(lines, maxAtoms, (stated) => (id = stated));
     } catch (error) {
       if (!(error instanceof Rejected)) throw error;
-      frame.found = error;
+      found = error;
       await skipToAtomCount(lines);
     }
-    yield frame;
+    yield { id, found };
   }
 };
 
@@ -65,7 +66,8 @@ async function readFrame(
   const cartesian: number[] = [];
   let unknown: Rejected | undefined;
   for (let atom = 0; atom < count; atom++) {
-    const line = await lines.next();
+    const soon = lines.soon();
+    const line = soon instanceof Promise ? await soon : soon;
     const values = line?.trim().split(/\s+/) ?? [];
     if (values.length < columns.width) {
       if (line !== undefined) lines.unread();
@@ -75,7 +77,9 @@ async function readFrame(
       );
     }
     const label = values[columns.species];
-    const element = columns.speciesIsNumber || /^\d+$/.test(label) ? Number(label) : elementOfSpecies(label);
+    const element = columns.speciesIsNumber
+      ? Number(label)
+      : (elementOfSpecies(label) ?? (/^\d+$/.test(label) ? Number(label) : undefined));
     if (element === undefined)
       unknown ??= new Rejected(
         'unknown_element',
@@ -87,8 +91,11 @@ async function readFrame(
         `site ${atom} has occupancy ${quote(values[columns.occupancy])}; 1 is needed`,
       );
     species.push(element ?? 0);
-    for (let k = 0; k < 3; k++)
-      cartesian.push(parseNumber(values[columns.position + k], `coordinate ${'xyz'[k]} of site ${atom}`));
+    for (let k = 0; k < 3; k++) {
+      const text = values[columns.position + k];
+      // The name is put together for a message alone.
+      cartesian.push(plainNumber(text) ?? parseNumber(text, `coordinate ${'xyz'[k]} of site ${atom}`));
+    }
   }
   await expectFrameEnd(lines, count);
   if (unknown) throw unknown;

@@ -2,7 +2,7 @@ import { DEFAULT_MAX_ATOMS } from '../canonical.js';
 import { elementOfSpecies } from '../elements.js';
 import { determinant3 } from '../matrix3.js';
 import { LineReader } from './lines.js';
-import { Rejected, attempt, parseNumber, quote, type Crystal, type FormatReader } from './record.js';
+import { Rejected, attempt, parseNumber, plainNumber, quote, type Crystal, type FormatReader } from './record.js';
 
 /** Line before each frame of an XDATCAR. */
 const FRAME = /^\s*(direct\s+configuration|konfig)\s*=/i;
@@ -12,7 +12,10 @@ export const readPoscar: FormatReader = async function* ({ bytes, limits }) {
   const lines = new Lines(bytes);
   const maxAtoms = limits.maxAtoms ?? DEFAULT_MAX_ATOMS;
   let header = await readHeader(lines, maxAtoms);
-  if (!FRAME.test((await lines.peek()) ?? '')) {
+  const separator = await lines.peek();
+  // XDATCAR of VASP 4 and early 5 has a blank line before each frame and one header.
+  const isBlank = separator !== undefined && separator.trim() === '';
+  if (!isBlank && !FRAME.test(separator ?? '')) {
     const crystal = await readPositions(lines, header);
     await requireKnownRest(lines, header.total);
     yield { found: crystal };
@@ -20,12 +23,15 @@ export const readPoscar: FormatReader = async function* ({ bytes, limits }) {
   }
   while ((await lines.peekFilled()) !== undefined) {
     // VASP repeats the header before each frame where the cell changes.
-    if (!FRAME.test((await lines.peek())!)) header = await readHeader(lines, maxAtoms);
-    if (!FRAME.test((await lines.next()) ?? ''))
+    if (!isBlank && !FRAME.test((await lines.peek())!)) header = await readHeader(lines, maxAtoms);
+    if (!isBlank && !FRAME.test((await lines.next()) ?? ''))
       throw new Rejected('unparsable', `no line 'Direct configuration=' stands before a frame of the XDATCAR`);
     const { lattice, kinds, counts, total, comment } = header;
     const fractional: number[] = [];
-    for (let atom = 0; atom < total; atom++) fractional.push(...row(await lines.next(), `position ${atom}`));
+    for (let atom = 0; atom < total; atom++) {
+      const soon = lines.soon();
+      pushRow(fractional, soon instanceof Promise ? await soon : soon, 'position', atom);
+    }
     yield {
       found: attempt(() => ({
         lattice,
@@ -122,10 +128,11 @@ async function readPositions(lines: Lines, header: Header): Promise<Crystal> {
   const coordinates: number[] = [];
   const named: string[] = [];
   for (let atom = 0; atom < total; atom++) {
-    const line = await lines.next();
+    const soon = lines.soon();
+    const line = soon instanceof Promise ? await soon : soon;
     if ((line ?? '').trim() === '')
       throw new Rejected('unparsable', `${atom} positions for ${total} atoms; one line each is needed`);
-    coordinates.push(...row(line, `position ${atom}`));
+    pushRow(coordinates, line, 'position', atom);
     if (!kinds) named.push(words(line)[isSelective ? 6 : 3] ?? '');
   }
   const species = speciesOf(kinds, counts, comment, named);
@@ -224,18 +231,28 @@ function namesInComment(comment: string, counts: number[]): string[] | undefined
 
 function words(line: string | undefined): string[] {
   // Text behind ! or # is a remark.
-  return (line ?? '')
-    .replace(/[!#].*$/, '')
-    .trim()
-    .split(/\s+/)
-    .filter((word) => word !== '');
+  const text = (line ?? '').replace(/[!#].*$/, '').trim();
+  return text === '' ? [] : text.split(/\s+/);
 }
 
 function row(line: string | undefined, what: string): number[] {
+  const numbers: number[] = [];
+  pushRow(numbers, line, what);
+  return numbers;
+}
+
+/** Appends the three numbers of a line, which messages call by `what` and its index. */
+function pushRow(numbers: number[], line: string | undefined, what: string, index?: number): void {
   let values = words(line);
   // Fortran leaves no blank before the sign of a number that fills its field: -0.63265286-0.11227753.
   if (values.length < 3) values = words(line?.replace(/(?<=\d)-(?=\d)/g, ' -'));
-  return [0, 1, 2].map((i) => parseNumber(values[i], `component ${i + 1} of ${what}`));
+  for (let i = 0; i < 3; i++) {
+    const value = plainNumber(values[i]);
+    // The name is put together for a message alone.
+    numbers.push(
+      value ?? parseNumber(values[i], `component ${i + 1} of ${what}${index === undefined ? '' : ` ${index}`}`),
+    );
+  }
 }
 
 /** Lines that can be looked at before they are read. */
@@ -248,6 +265,10 @@ class Lines {
 
   next(): Promise<string | undefined> {
     return this.#lines.next();
+  }
+
+  soon(): string | undefined | Promise<string | undefined> {
+    return this.#lines.soon();
   }
 
   async peek(): Promise<string | undefined> {

@@ -59,6 +59,11 @@ export function attempt<T>(parse: () => T): T | Rejected {
 
 const NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;
 
+/** A number as nearly all are written; undefined for every other text, which {@link parseNumber} is for. */
+export function plainNumber(text: string | undefined): number | undefined {
+  return text !== undefined && text.length <= 64 && NUMBER.test(text) ? Number(text) : undefined;
+}
+
 /**
  * A number as structure files write it: also Fortran's `1.0D-3` and Mathematica's `1.0*^-3`; `nan` and `inf` are kept for
  * validation to name.

@@ -53,6 +53,20 @@ describe('local sources', () => {
     expect(await namesOf(join(tree, 'sub/deep/c.xyz'))).toEqual(['c.xyz']);
   });
 
+  test('a folder whose name looks like a pattern is itself, before a pattern too', async () => {
+    for (const name of ['run[5]', 'a{b}c', 'q?x', 'star*', 'MP (1)']) {
+      await mkdir(join(folder, 'odd', name), { recursive: true });
+      await writeFile(join(folder, 'odd', name, 'wanted.cif'), '');
+    }
+    await mkdir(join(folder, 'odd/run5'));
+    await writeFile(join(folder, 'odd/run5/unwanted.cif'), '');
+    for (const name of ['run[5]', 'a{b}c', 'q?x', 'star*', 'MP (1)']) {
+      expect(await namesOf(join(folder, 'odd', name))).toEqual(['wanted.cif']);
+      expect(await namesOf(join(folder, 'odd', name, '*.cif'))).toEqual(['wanted.cif']);
+    }
+    expect(await namesOf(join(folder, 'odd/run[0-9]/*.cif'))).toEqual(['run5/unwanted.cif']);
+  });
+
   test('a folder gives all files below it but hidden ones, in code-point order', async () => {
     expect(await namesOf(tree)).toEqual([
       'B.cif',

@@ -44,11 +44,6 @@ test.each<[string, string, RegExp]>([
   ['no mode line', poscar.replace('Direct\n', ''), /^unparsable: '0 0 0' stands where a line Direct or Cartesian/],
   ['a vacancy', poscar.replace('Cl', 'Va'), /^unknown_element: 'Va' at site 1/],
   [
-    'a trajectory with blank lines between its frames',
-    `${header}\n0 0 0\n0.5 0.5 0.5\n\n0.1 0 0\n0.5 0.5 0.5\n`,
-    /^unparsable: '' stands where a line Direct or Cartesian/,
-  ],
-  [
     'positions behind velocities',
     `${poscar}\n0 0 0\n0 0 0\n\n0.1 0 0\n0.5 0.5 0.5\n`,
     /^unparsable: '0.1 0 0' follows the velocities/,
@@ -67,6 +62,10 @@ test.each<[string, string]>([
   [
     'the older name of a frame',
     header + [0, 0.1, 0.2].map((x, i) => frame(i + 1, x).replace('Direct configuration', 'Konfig')).join(''),
+  ],
+  [
+    'blank lines in place of names, as VASP 4 has',
+    header + [0, 0.1, 0.2].map((x, i) => frame(i + 1, x).replace(/Direct.*/, ' ')).join(''),
   ],
   ['blank lines between', `${header}${frame(1, 0)}\n${frame(2, 0.1)}\n\n${frame(3, 0.2)}\n`],
 ])('every frame of an XDATCAR with %s is read', async (_, text) =>
