@@ -89,7 +89,7 @@ export function createStages(dependencies: ActivityDependencies) {
       const missing: number[] = [];
       const items = Array.from({ length: end - start }, (_, i) => start + i);
       const lookUp = async (item: number) => {
-        const found = await reuse({ ...input, item } as ItemTask, work);
+        const found = await reuse({ ...input, item }, work);
         work.beat({ item });
         return { item, found };
       };

@@ -7,6 +7,7 @@ import sys
 import time
 import warnings
 import zipfile
+from pathlib import Path
 
 import gemmi
 from ase.io import iread, read, write
@@ -53,7 +54,9 @@ READERS = {
         "ase": lambda: [read(path, format="vasp") for path in VASP],
     },
     "extxyz": {"ase": lambda: list(iread(f"{folder}/all.extxyz", index=":", format="extxyz"))},
-    "json": {"pymatgen": lambda: [Structure.from_dict(value) for value in json.load(open(f"{folder}/all.json"))]},
+    "json": {
+        "pymatgen": lambda: [Structure.from_dict(value) for value in json.loads(Path(f"{folder}/all.json").read_text())]
+    },
 }
 
 print(json.dumps({kind: list(readers) for kind, readers in READERS.items()}), flush=True)

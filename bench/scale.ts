@@ -143,7 +143,7 @@ class Deployment {
     const seconds = (Date.now() - started) / 1000;
     const summary = JSON.parse(stdout) as RunSummary;
     const measured = { summary, seconds, peaks };
-    await report(what, measured);
+    report(what, measured);
     return measured;
   }
 
@@ -167,7 +167,7 @@ function peakMegabytes(pid: number | undefined): number {
   }
 }
 
-async function report(what: string, { summary, seconds, peaks }: Measured): Promise<void> {
+function report(what: string, { summary, seconds, peaks }: Measured): void {
   const memory = Object.entries(peaks).map(([role, peak]) => `${role} ${peak.toFixed(0)}`);
   console.log(
     `  ${what}: ${seconds.toFixed(1)} s; ${summary.models[0].shards.total} shards; peak MB: ${memory.join(', ')}`,
@@ -176,11 +176,10 @@ async function report(what: string, { summary, seconds, peaks }: Measured): Prom
   console.log(`    seconds: ${stages.map(({ stage, seconds: spent }) => `${stage} ${spent.toFixed(1)}`).join(', ')}`);
   const shards = summary.models[0].shards.total * MODELS.length;
   const all = Object.entries(requests).filter(([kind]) => !kind.startsWith('bytes') && kind !== 'retries');
-  const total = all.reduce((sum, [, count]) => sum + count, 0);
+  const total = all.reduce((sum, [, count]) => sum + Number(count), 0);
   console.log(
-    `    requests: ${all.map(([kind, count]) => `${kind} ${count}`).join(', ')}; ${(total / shards).toFixed(1)} a shard and model`,
+    `    requests: ${all.map(([kind, count]) => `${kind} ${String(count)}`).join(', ')}; ${(total / shards).toFixed(1)} a shard and model`,
   );
-  await Promise.resolve();
 }
 
 /** How time and memory grow from each size to the next: time as a power of the number of structures. */

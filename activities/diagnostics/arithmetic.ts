@@ -4,7 +4,7 @@ import type { SpaceSums } from '../../latent/arithmetic/evaluate.js';
 import type { Substitution } from '../../latent/arithmetic/substitutions.js';
 import { elementSymbol } from '../../structures/elements.js';
 import { pairNames } from '../pairs/pairs.js';
-import type { Space } from '../pairs/rows.js';
+import type { Space } from '../../config/names.js';
 import type { PlannedRun } from '../run/openRun.js';
 import { diagnosticStage, itemOfModels, paramsOf } from './diagnostic.js';
 import { diagnosticIndex, indexParameters, type DiagnosticIndex } from './diagnosticIndex.js';

@@ -2,7 +2,7 @@ import type { ElementBiasRow } from '../../datasets/tables/elementBias.js';
 import type { Matrix } from '../../latent/base/matrix.js';
 import { takeRows } from '../../latent/base/matrix.js';
 import { pairNames } from '../pairs/pairs.js';
-import type { Space } from '../pairs/rows.js';
+import type { Space } from '../../config/names.js';
 import type { PlannedRun } from '../run/openRun.js';
 import { diagnosticStage, itemOfModels, paramsOf } from './diagnostic.js';
 import { diagnosticIndex, indexParameters } from './diagnosticIndex.js';

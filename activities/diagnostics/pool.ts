@@ -3,7 +3,7 @@ import * as keys from '../../datasets/keys.js';
 import type { PartEntry } from '../../datasets/manifest.js';
 import { matrix, type Matrix } from '../../latent/base/matrix.js';
 import { invalidInput } from '../engine/failures.js';
-import type { Space } from '../pairs/rows.js';
+import type { Space } from '../../config/names.js';
 import { modelInBasis } from '../project/projected.js';
 import { itemMade, type ItemStage } from '../run/itemStage.js';
 import { OnceCache } from '../run/onceCache.js';

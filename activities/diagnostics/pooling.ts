@@ -2,7 +2,7 @@ import { digestJson } from '../../datasets/digest.js';
 import type { StoredAtomVectors } from '../../datasets/tables/atomVectors.js';
 import { matrix, type Matrix } from '../../latent/base/matrix.js';
 import { orbitSpreads } from '../../latent/diagnostics/orbitSpreads.js';
-import type { Space } from '../pairs/rows.js';
+import { SPACES, type Space } from '../../config/names.js';
 import type { PageEntry } from '../run/documents.js';
 import { decodeArrays, encodeArrays } from '../run/typedArrays.js';
 import type { DiagnosticIndex, IndexedAtom } from './diagnosticIndex.js';
@@ -10,7 +10,7 @@ import type { DiagnosticIndex, IndexedAtom } from './diagnosticIndex.js';
 /** Raise it when the same vectors may be pooled to other numbers. */
 export const POOL_VERSION = 2;
 /** Spaces that are pooled. */
-export const POOLED_SPACES: readonly Space[] = ['coordinates', 'embeddings'];
+export const POOLED_SPACES = SPACES;
 
 const ARRAYS = { int32: Int32Array, float32: Float32Array, float64: Float64Array } as const;
 interface ArrayTypes {

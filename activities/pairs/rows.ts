@@ -1,12 +1,10 @@
+import type { Space } from '../../config/names.js';
 import type { AtomId } from '../../latent/base/atomId.js';
 import { disjointRows } from '../../latent/samples/disjointRows.js';
 import type { PlannedRun } from '../run/openRun.js';
 import { candidatesOf, type Candidates } from '../selection/candidates.js';
 import { gatheredVectors, type GatheredVectors } from '../selection/gather.js';
 import { drawName } from '../selection/select.js';
-
-/** Vectors of a model that a pair can be compared on. */
-export type Space = 'coordinates' | 'embeddings';
 
 /** A draw of at most `sample` rows (on either side). */
 export interface DrawRequest {

@@ -1,3 +1,4 @@
+import type { Space } from '../../config/names.js';
 import { digestJson, sha256Hex } from '../../datasets/digest.js';
 import { HEADLINE, type PairScore } from '../../datasets/headline.js';
 import * as keys from '../../datasets/keys.js';
@@ -16,7 +17,7 @@ import type { ItemTask, PlanDocument } from '../run/documents.js';
 import type { Computed, ItemStage } from '../run/itemStage.js';
 import type { CacheKind, PlannedRun } from '../run/openRun.js';
 import { pairKey, pairPlace } from './pairs.js';
-import { RowChoice, type Space } from './rows.js';
+import { RowChoice } from './rows.js';
 
 /** Version of the numbers: raise it when the same coordinates may give other values. */
 const SIMILARITY_VERSION = 3;

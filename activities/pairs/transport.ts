@@ -9,7 +9,7 @@ import { transportTable, type TransportRow } from '../../datasets/tables/transpo
 import { encodeTransportBarycentric, type TransportBarycentric } from '../../datasets/tables/transportBarycentric.js';
 import { transportSummaryTable, type TransportSummaryRow } from '../../datasets/tables/transportSummary.js';
 import type { ElementBounds } from '../../latent/transport/elementBounds.js';
-import type { TransportDesign } from '../../config/names.js';
+import type { Space, TransportDesign } from '../../config/names.js';
 import type { SolvedPair, SolvePairOptions } from '../../latent/transport/solvePair.js';
 import { invalidInput } from '../engine/failures.js';
 import { anchorPart } from '../project/anchorVectors.js';
@@ -19,7 +19,7 @@ import type { Computed, ItemStage } from '../run/itemStage.js';
 import type { CacheKind, PlannedRun } from '../run/openRun.js';
 import { transportDraws } from '../selection/select.js';
 import { pairKey, pairPlace } from './pairs.js';
-import { RowChoice, type Sample, type Space } from './rows.js';
+import { RowChoice, type Sample } from './rows.js';
 import { addElements, imagesOf, joinImages, planRows } from './transportRows.js';
 
 /** Version of the numbers: raise it when the same coordinates may give other plans. */

@@ -1,6 +1,11 @@
 import type { RunSummary } from '../run/documents.js';
 import type { PlannedRun } from '../run/openRun.js';
-import type { Cached } from './preview.js';
+
+/** How much of something there is already. */
+export interface Cached {
+  total: number;
+  cached: number;
+}
 
 /** Records of runs that are looked at, newest first. */
 const RECORDS = 50;

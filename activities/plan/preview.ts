@@ -4,16 +4,10 @@ import { createStages } from '../index.js';
 import type { Work } from '../engine/heartbeat.js';
 import type { FanOutStage, PlanRef, RequestRef, StageInput, Tally } from '../run/documents.js';
 import { RunMemory, type ActivityDependencies } from '../run/openRun.js';
-import { estimates, type ModelEstimate } from './estimates.js';
+import { estimates, type Cached, type ModelEstimate } from './estimates.js';
 
 /** Items of the stages that read sources that are computed at once: threads do the work. */
 const READ_AT_ONCE = 8;
-
-/** How much of something there is already. */
-export interface Cached {
-  total: number;
-  cached: number;
-}
 
 /** What a run would do, found without doing it. */
 export interface RunPreview {

@@ -161,7 +161,7 @@ export abstract class OpenRun {
   }
 
   /** Computes in a thread; cancellation ends it. */
-  compute<Task extends keyof ComputeTasks & string>(
+  compute<Task extends keyof ComputeTasks>(
     task: Task,
     argument: Parameters<ComputeTasks[Task]>[0],
     options: Omit<CallOptions, 'signal'> = {},
