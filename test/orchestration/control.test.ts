@@ -128,8 +128,8 @@ describeShared('steering a run', () => {
         stages.filter((stage) => diagnostics.includes(stage) === of).sort(),
       );
       expect(others).toEqual([
-        ...['embed', 'embedded', 'gather', 'merge', 'nominate', 'place', 'project', 'projected', 'read', 'select'],
-        ...['similarity', 'statistics', 'summarise', 'transport'],
+        ...['embed', 'embedded', 'gather', 'merge', 'place', 'project', 'projected', 'rankAtoms', 'read', 'select'],
+        ...['similarity', 'transport'],
       ]);
       expect(looked).toEqual(['pool', 'spaces', 'symmetry']);
       const { staticDetails, staticSummary } = (await client.workflow

@@ -109,7 +109,7 @@ export async function recordHistories(scenarios: string): Promise<void> {
     if (wanted('continue-as-new')) {
       expectCode(await place.run(spec('continued', many, single)), 0);
       const parts = (await ofRun('continued')).filter(({ type, stage }) => type === 'range' && stage === 'embed');
-      const { workflowId } = await fanOutOver(server.address, 100_000);
+      const { workflowId } = await fanOutOver(server.address, 200_000);
       const fanOuts = await endedExecutions(client, `WorkflowId = '${workflowId}'`);
       await keep('continue-as-new', [...parts, ...fanOuts]);
     }
