@@ -32,6 +32,7 @@ const PART_BYTES = 32 * 2 ** 20;
 /** A file to be read in a thread. */
 export interface ThreadFile {
   name: string;
+  stem: string;
   /** Where it lies on this machine; null where its bytes have to be asked for. */
   path: string | null;
   bytes: number;
@@ -168,7 +169,7 @@ function byteSource(
   ask: Ask<ReadingQuestion>,
   hash?: Hash,
 ): ByteSource & { drain(): Promise<void> } {
-  const { name, path, bytes } = file;
+  const { name, stem, path, bytes } = file;
   const openRange = (start: number, end: number): AsyncIterable<Uint8Array> =>
     path !== null
       ? createReadStream(path, { start, end: end - 1, highWaterMark: 1 << 20 })
@@ -189,6 +190,7 @@ function byteSource(
   }
   return {
     name,
+    stem,
     bytes,
     ...(path === null ? {} : { path }),
     open,

@@ -91,6 +91,8 @@ export interface RangeTask {
 export interface ListedFile {
   /** As it appears in `source` of its structures. */
   name: string;
+  /** What its structures are called that state no id. */
+  stem: string;
   /** A local path, an object URL, or (pages of a server) an object of the run's own store. */
   location: string;
   bytes: number;

@@ -98,9 +98,9 @@ function identities({ files, part }: SourceUnit): string[] | null {
 /** Digest of everything the outcome of reading a unit depends on. */
 function readingKey({ spec }: RequestedRun, { files, part, source }: SourceUnit, digests: readonly string[]): string {
   return digestJson({
-    files: files.map(({ name }, i) => ({ name, digest: digests[i] })),
+    files: files.map(({ name, stem }, i) => ({ name, stem, digest: digests[i] })),
     source,
-    ...(part && { kind: part.kind, first_record: part.firstRecord }),
+    ...(part && { kind: part.kind, start: part.start, end: part.end, first_record: part.firstRecord }),
     reader: READER_VERSION,
     chunks: CHUNK_VERSION,
     max_atoms: spec.limits.max_atoms,

@@ -6,6 +6,7 @@ import * as keys from '../../datasets/keys.js';
 import { bundledStructures } from '../../structures/bundled/bundled.js';
 import { extendedXyz } from '../../structures/extendedXyz.js';
 import { optimadeSources } from '../../structures/optimade.js';
+import { fileStem } from '../../structures/readers/materialId.js';
 import { localSources } from '../../structures/sources.js';
 import type { ByteSource } from '../../structures/structure.js';
 import type { ThreadFile } from '../compute/snapshotTasks.js';
@@ -33,8 +34,8 @@ export async function* filesOf(run: OpenRun, path: string): AsyncIterable<Listed
     for await (const page of optimadeSources(path, { signal: run.work.signal }))
       yield await keep(run, page.name, keys.optimadePage, await collect(page));
   } else {
-    for await (const { name, path: location } of localSources(path))
-      yield { name, location, bytes: (await stat(location)).size, version: null };
+    for await (const { name, stem = fileStem(name), path: location } of localSources(path))
+      yield { name, stem, location, bytes: (await stat(location)).size, version: null };
   }
 }
 
@@ -43,7 +44,7 @@ async function* remoteFiles(run: OpenRun, path: string): AsyncIterable<ListedFil
   let found = false;
   for await (const { key, bytes, etag = null } of remote.list('', run.work)) {
     found = true;
-    yield { name: key, location: `${path.replace(/\/$/, '')}/${key}`, bytes, version: etag };
+    yield { name: key, stem: fileStem(key), location: `${path.replace(/\/$/, '')}/${key}`, bytes, version: etag };
   }
   if (found) return;
   // The path may name one object rather than a prefix.
@@ -51,7 +52,7 @@ async function* remoteFiles(run: OpenRun, path: string): AsyncIterable<ListedFil
   const name = path.slice(slash + 1);
   const object = await run.dependencies.openStore(path.slice(0, slash)).head(name, run.work);
   if (!object) throw invalidInput(`source ${path}: there is no object of this name and none below it`);
-  yield { name, location: path, bytes: object.bytes, version: object.etag ?? null };
+  yield { name, stem: fileStem(name), location: path, bytes: object.bytes, version: object.etag ?? null };
 }
 
 async function keep(
@@ -63,12 +64,12 @@ async function keep(
   const sha256 = sha256Hex(bytes);
   const key = keyOf(sha256);
   await run.store.putIfAbsent(key, bytes, run.work);
-  return { name, location: `${OWN}${key}`, bytes: bytes.length, version: sha256 };
+  return { name, stem: fileStem(name), location: `${OWN}${key}`, bytes: bytes.length, version: sha256 };
 }
 
 /** A listed file as a thread reads it: by its path, or by asking for its bytes. */
-export function threadFile({ name, location, bytes }: ListedFile): ThreadFile {
-  return { name, path: isLocal(location) ? location : null, bytes };
+export function threadFile({ name, stem, location, bytes }: ListedFile): ThreadFile {
+  return { name, stem, path: isLocal(location) ? location : null, bytes };
 }
 
 /** Bytes [start, end) of a listed file that is not on this machine. */

@@ -20,6 +20,11 @@ export const readJsonLines: FormatReader = async function* ({ bytes, limits }) {
   yield* afterFirstStructure(lineRecords(new LineReader(bytes), limits));
 };
 
+/** JSON lines from the middle of a file: what has no structure is a rejection like any other. */
+export const readJsonLinesPart: FormatReader = async function* ({ bytes, limits }) {
+  for await (const batch of lineRecords(new LineReader(bytes), limits)) yield* batch;
+};
+
 async function* lineRecords(lines: LineReader, limits: StructureLimits): AsyncGenerator<FoundRecord[]> {
   for (;;) {
     try {

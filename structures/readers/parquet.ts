@@ -1,6 +1,7 @@
-import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
+import { parquetMetadataAsync, parquetReadObjects, type AsyncBuffer } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
-import { open } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
+import { inspect } from 'node:util';
 import type { StructureLimits } from '../canonical.js';
 import { recordsOfDocument } from './documents.js';
 import { Rejected, type FoundRecord } from './record.js';
@@ -18,19 +19,16 @@ const COLUMNS = new Set([
  *
  * @param path of the file
  * @param limits what is still accepted
+ * @param range row groups [start, end); all by default
  */
-export async function* readParquet(path: string, limits: StructureLimits): AsyncGenerator<FoundRecord> {
+export async function* readParquet(
+  path: string,
+  limits: StructureLimits,
+  range: { start: number; end: number } = { start: 0, end: Infinity },
+): AsyncGenerator<FoundRecord> {
   const handle = await open(path);
   try {
-    const { size } = await handle.stat();
-    const file = {
-      byteLength: size,
-      async slice(start: number, end = size): Promise<ArrayBuffer> {
-        const buffer = new ArrayBuffer(Math.max(0, end - start));
-        await handle.read(new Uint8Array(buffer), 0, buffer.byteLength, start);
-        return buffer;
-      },
-    };
+    const file = await fileOf(handle);
     const metadata = await parquetMetadataAsync(file).catch(asRejection);
     const names = metadata.row_groups[0]?.columns.map((column) => column.meta_data?.path_in_schema[0] ?? '') ?? [];
     const columns = [...new Set(names)].filter((name) => COLUMNS.has(name));
@@ -38,8 +36,12 @@ export async function* readParquet(path: string, limits: StructureLimits): Async
       throw noStructure(names);
     let rowStart = 0;
     // A row group is the least that can be decoded: a part of it costs as much as all of it.
-    for (const { num_rows } of metadata.row_groups) {
+    for (const [group, { num_rows }] of metadata.row_groups.entries()) {
       const rowEnd = rowStart + Number(num_rows);
+      if (group < range.start || group >= range.end) {
+        rowStart = rowEnd;
+        continue;
+      }
       const chunk = await parquetReadObjects({ file, metadata, columns, compressors, rowStart, rowEnd }).catch(
         asRejection,
       );
@@ -49,6 +51,33 @@ export async function* readParquet(path: string, limits: StructureLimits): Async
   } finally {
     await handle.close();
   }
+}
+
+/** Row groups of a file: compressed bytes, rows, and a text that changes when one does, as far as statistics tell. @throws Rejected */
+export async function rowGroupsOf(path: string): Promise<{ bytes: number; records: number; identity: string }[]> {
+  const handle = await open(path);
+  try {
+    const metadata = await parquetMetadataAsync(await fileOf(handle)).catch(asRejection);
+    return metadata.row_groups.map((group) => ({
+      bytes: Number(group.total_compressed_size ?? group.total_byte_size),
+      records: Number(group.num_rows),
+      identity: inspect(group, { depth: null, breakLength: Infinity, maxArrayLength: null, maxStringLength: null }),
+    }));
+  } finally {
+    await handle.close();
+  }
+}
+
+async function fileOf(handle: FileHandle): Promise<AsyncBuffer> {
+  const { size } = await handle.stat();
+  return {
+    byteLength: size,
+    async slice(start: number, end = size): Promise<ArrayBuffer> {
+      const buffer = new ArrayBuffer(Math.max(0, end - start));
+      await handle.read(new Uint8Array(buffer), 0, buffer.byteLength, start);
+      return buffer;
+    },
+  };
 }
 
 /** hyparquet throws plain errors for what a file has wrong. */

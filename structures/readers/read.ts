@@ -74,14 +74,16 @@ function readerOfPath(
   return isLmdb(head) ? readAseLmdb : undefined;
 }
 
-async function* readMembers(
+/** Structures of the members of a zip archive on this machine. @param range members by their number in the directory; all by default */
+export async function* readMembers(
   path: string,
   name: string,
   limits: StructureLimits,
   nesting: number,
+  range?: { start: number; end: number },
 ): AsyncGenerator<ReadItem> {
-  let isEmpty = true;
-  for await (const member of zipMembers(path, name)) {
+  let isEmpty = range === undefined;
+  for await (const member of zipMembers(path, name, range)) {
     isEmpty = false;
     yield* readFile(member, limits, nesting + 1);
   }
@@ -170,6 +172,23 @@ function asRejected(error: unknown): Rejected {
   if (error instanceof Rejected) return error;
   if (!(error instanceof Error) || 'syscall' in error) throw error;
   return new Rejected('unparsable', `the reader failed on it: ${error.name}: ${error.message}`);
+}
+
+/** Names the records of a part of a file, of which `firstRecord` others stand before. What ends the part is its last record. */
+export async function* namedRecords(
+  name: string,
+  stem: string,
+  found: AsyncIterable<FoundRecord>,
+  limits: StructureLimits,
+  firstRecord: number,
+): AsyncGenerator<ReadItem> {
+  let index = firstRecord;
+  for await (const record of untilRejected(found)) {
+    const where = { materialId: record.id ?? `${stem}-${index}`, source: `${name}:${index}` };
+    index++;
+    if (record.found instanceof Rejected) yield rejection(where, record.found.code, record.found.message);
+    else yield canonicalStructure({ ...where, ...record.found }, limits);
+  }
 }
 
 /** Gives each record its id (by the rule in materialId.ts) and its place, and validates it. */

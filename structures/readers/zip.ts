@@ -8,9 +8,14 @@ import { Rejected } from './record.js';
  *
  * @param path of the archive
  * @param name of the archive; members are called `<name>/<member>`
+ * @param range numbers [start, end) in the directory; all by default
  * @throws Rejected for an archive that cannot be read; a broken member throws it when it is opened
  */
-export async function* zipMembers(path: string, name: string): AsyncGenerator<ByteSource> {
+export async function* zipMembers(
+  path: string,
+  name: string,
+  range: { start: number; end: number } = { start: 0, end: Infinity },
+): AsyncGenerator<ByteSource> {
   // Names and sizes are checked member by member here: yauzl would end the archive at the first odd one.
   const options = { lazyEntries: true, autoClose: false, decodeStrings: false, validateEntrySizes: false };
   const archive = await openPromise(path, options).catch((error) => asRejection(error));
@@ -23,8 +28,8 @@ export async function* zipMembers(path: string, name: string): AsyncGenerator<By
         .catch((error) =>
           asRejection(error, `; of ${archive.entryCount} members those after the first ${read} are lost`),
         );
-      if (next.done) return;
-      read++;
+      if (next.done || read === range.end) return;
+      if (read++ < range.start) continue;
       const entry = next.value;
       const member = getFileNameLowLevel(entry.generalPurposeBitFlag, entry.fileNameRaw, entry.extraFields, false);
       const parts = member.split('/');
@@ -59,6 +64,26 @@ export async function* zipMembers(path: string, name: string): AsyncGenerator<By
   } finally {
     archive.close();
   }
+}
+
+/** What the directory of an archive says of its members: compressed bytes, and a text that changes when a member does. @throws Rejected */
+export async function memberSizes(path: string): Promise<{ bytes: number; records: number; identity: string }[]> {
+  const options = { lazyEntries: true, autoClose: false, decodeStrings: false, validateEntrySizes: false };
+  const archive = await openPromise(path, options).catch((error) => asRejection(error));
+  const sizes: { bytes: number; records: number; identity: string }[] = [];
+  try {
+    for await (const { compressedSize, uncompressedSize, crc32, fileNameRaw } of archive.eachEntry())
+      sizes.push({
+        bytes: compressedSize,
+        records: 0,
+        identity: `${fileNameRaw.toString('hex')} ${compressedSize} ${uncompressedSize} ${crc32}`,
+      });
+  } catch (error) {
+    asRejection(error);
+  } finally {
+    archive.close();
+  }
+  return sizes;
 }
 
 /** What yauzl and zlib say is the archive's fault, except that the file system could not be read. */

@@ -263,6 +263,6 @@ test('an idle pool does not keep its process alive', async () => {
 test('the compiled entry of a module that was never built is named, with the remedy', () => {
   expect(() => compiledEntry('./noSuchThread.js', import.meta.url)).toThrow(/noSuchThread\.js is missing; run/);
   expect(compiledEntry('../../activities/compute/computeThread.js', import.meta.url).pathname).toMatch(
-    /dist\/activities\/computeThread\.js$/,
+    /dist\/activities\/compute\/computeThread\.js$/,
   );
 });
