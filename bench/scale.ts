@@ -116,7 +116,7 @@ class Deployment {
     for (const role of ROLES) {
       const worker = spawn(process.execPath, [koine, 'worker', '--queue', role], {
         env: this.env,
-        stdio: ['ignore', 'ignore', 'inherit'],
+        stdio: 'ignore',
       });
       this.workers.set(role, worker);
     }
@@ -127,10 +127,11 @@ class Deployment {
     const started = Date.now();
     const client = spawn(process.execPath, [koine, 'run', file, '--json'], {
       env: this.env,
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
-    let stdout = '';
+    let [stdout, stderr] = ['', ''];
     client.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+    client.stderr.on('data', (chunk: Buffer) => (stderr = (stderr + chunk.toString()).slice(-2000)));
     const peaks: Record<Role, number> = { control: 0, inference: 0, compute: 0, client: 0 };
     const look = () => {
       for (const [role, { pid }] of [...this.workers, ['client', client] as const])
@@ -139,7 +140,7 @@ class Deployment {
     const timer = setInterval(look, 500);
     const code = await new Promise<number | null>((resolve) => client.once('close', resolve));
     clearInterval(timer);
-    if (code !== 0) throw new Error(`bench: '${what}' ended with exit code ${code}`);
+    if (code !== 0) throw new Error(`bench: '${what}' ended with exit code ${code}: ${stderr}`);
     const seconds = (Date.now() - started) / 1000;
     const summary = JSON.parse(stdout) as RunSummary;
     const measured = { summary, seconds, peaks };

@@ -49,7 +49,7 @@ export async function writeSyntheticCrystals(
 }
 
 function frame(index: number, seed: number): string {
-  const random = seededRandom(hashUnit(seed, 'crystal', index) * 2 ** 32);
+  const random = seededRandom(Math.floor(hashUnit(seed, 'crystal', index) * 2 ** 32));
   const id = createHash('sha256').update(`${seed}:${index}`).digest('hex').slice(0, 12);
   const [a, b, c] = [4.6 + 1.4 * random(), 4.6 + 1.4 * random(), 4.6 + 1.4 * random()];
   const shear = 0.4 * (random() - 0.5);
