@@ -26,8 +26,8 @@ const ATOMS_PER_CHUNK = 1_000_000;
 const BYTES_AT_ONCE = 4 * 2 ** 20;
 /** Structures after which a reading tells how far it is. */
 const STRUCTURES_PER_REPORT = 256;
-/** Parts of a large file: what a thread reads in some tens of seconds, so that a file of gigabytes keeps many busy. */
-const PART_BYTES = 32 * 2 ** 20;
+/** Parts of a large file: what a thread reads in some ten seconds, so that a file of gigabytes keeps many busy. */
+const PART_BYTES = 16 * 2 ** 20;
 
 /** A file to be read in a thread. */
 export interface ThreadFile {

@@ -6,8 +6,8 @@ import { filesOf } from './sourceFiles.js';
 
 /** Files read by one activity at most, and on average half as many: a folder of 150,000 CIF files becomes some 1,300 units. */
 const FILES_PER_UNIT = 256;
-/** Bytes read by one activity: some tens of seconds of a thread; a larger file is cut where its format allows. */
-const BYTES_PER_UNIT = 32 * 2 ** 20;
+/** Bytes read by one activity: some ten seconds of a thread; a larger file is cut where its format allows. */
+const BYTES_PER_UNIT = 16 * 2 ** 20;
 /** Units named in one document. */
 const UNITS_PER_LIST = 1000;
 
